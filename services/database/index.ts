@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import { PrismaPg } from '@prisma/adapter-pg'
+import type { Pool } from 'pg'
+import { PrismaClient } from '../../prisma/generated/client.js'
+import { once } from '../concurrency/once.js'
+import type { Log } from '../log.js'
+import { packageRoot } from '../package-root.js'
+import { connect } from './connect.js'
+import { permanentReason } from './errors.js'
+import { migrate } from './migrate.js'
+import { createPool } from './pool.js'
+
+export interface DatabaseOptions {
+  url: string
+  /** Connections at most. Default: 10. */
+  poolSize?: number
+  /** How long a starting server, or another process's migration, is waited for, ms. Default: 30,000. */
+  deadline?: number
+  log: Log
+}
+
+export interface Database {
+  /** The pool that Prisma uses too. */
+  pg: Pool
+  prisma: PrismaClient
+  /** Connects, single-flight. A transient failure is forgotten, so that the next call tries again; a permanent one is kept. */
+  connect: () => Promise<void>
+  /** Applies the missing migrations, single-flight and under a lock across processes. Returns their names. */
+  migrate: () => Promise<string[]>
+  close: () => Promise<void>
+}
+
+export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, log }: DatabaseOptions): Database {
+  const pool = createPool({ url, size, log })
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  const closing = new AbortController()
+  const { signal } = closing
+  return {
+    pg: pool,
+    prisma,
+    connect: once(() => connect(pool, { deadline, log, signal }), { isPermanent: (error) => permanentReason(error) !== null }),
+    migrate: once(() => migrate(pool, { directory: join(packageRoot(), 'prisma', 'migrations'), deadline, log, signal })),
+    close: once(async () => {
+      closing.abort(new Error('the database was closed'))
+      await prisma.$disconnect()
+      await pool.end()
+    })
+  }
+}

@@ -1,0 +1,30 @@
+import pg from 'pg'
+import type { Log } from '../log.js'
+
+export interface PoolOptions {
+  url: string
+  /** Connections at most. */
+  size: number
+  /** Wait for a connection, ms. */
+  connectTimeout?: number
+  /** Wait for the answer of one query, ms. Guards against a server that stopped answering. */
+  queryTimeout?: number
+  log: Log
+}
+
+/** A pool that survives killed backends: without an `error` listener on every client a broken idle connection ends the process. */
+export function createPool ({ url, size, connectTimeout = 5_000, queryTimeout = 30_000, log }: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: size,
+    connectionTimeoutMillis: connectTimeout,
+    query_timeout: queryTimeout,
+    application_name: 'holdfast',
+    keepAlive: true
+  })
+  const onError = (err: Error): void => log.warn({ err }, 'a database connection broke')
+  // The listener on the client stays for its whole life: between check-out and the first query the pool has none on it.
+  pool.on('connect', (client) => { client.on('error', onError) })
+  pool.on('error', () => { /* the client's own listener has logged it */ })
+  return pool
+}
