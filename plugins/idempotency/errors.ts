@@ -1,0 +1,28 @@
+import createError from '@fastify/error'
+
+/** Errors of the idempotency plugin. Each is explained in docs/problems and in the table of README.md, which a test compares with this list. */
+export const FST_IDEMPOTENCY_OPTION_INVALID = createError<[string]>('FST_IDEMPOTENCY_OPTION_INVALID', '%s', 500)
+export const FST_IDEMPOTENCY_NOT_WIRED = createError<[string]>('FST_IDEMPOTENCY_NOT_WIRED',
+  'the idempotency plugin never saw the route %s: write `await app.register(idempotency, …)` before routes are declared', 500)
+export const FST_IDEMPOTENCY_KEY_MISSING = createError('FST_IDEMPOTENCY_KEY_MISSING', 'This operation requires an Idempotency-Key header', 400)
+export const FST_IDEMPOTENCY_KEY_INVALID = createError<[string]>('FST_IDEMPOTENCY_KEY_INVALID', 'The Idempotency-Key header is not valid: %s', 400)
+export const FST_IDEMPOTENCY_BODY_INVALID = createError<[string]>('FST_IDEMPOTENCY_BODY_INVALID', 'The request cannot be fingerprinted: %s', 400)
+export const FST_IDEMPOTENCY_PRINCIPAL_MISSING = createError('FST_IDEMPOTENCY_PRINCIPAL_MISSING',
+  'An Idempotency-Key is only accepted from an authenticated caller', 401)
+export const FST_IDEMPOTENCY_IN_FLIGHT = createError('FST_IDEMPOTENCY_IN_FLIGHT',
+  'A request with this Idempotency-Key is still being processed: repeat it later', 409)
+export const FST_IDEMPOTENCY_RESULT_UNAVAILABLE = createError('FST_IDEMPOTENCY_RESULT_UNAVAILABLE',
+  'A request with this Idempotency-Key was processed, but its response was not kept and cannot be sent again', 409)
+export const FST_IDEMPOTENCY_KEY_REUSED = createError('FST_IDEMPOTENCY_KEY_REUSED',
+  'This Idempotency-Key was used for a different request: choose a new key', 422)
+export const FST_IDEMPOTENCY_STORE_UNAVAILABLE = createError('FST_IDEMPOTENCY_STORE_UNAVAILABLE',
+  'The request was not processed, because its Idempotency-Key cannot be checked now: repeat it later', 503)
+
+/** Titles of draft-ietf-httpapi-idempotency-key-header-07 §2.7 where it has one. */
+export const titles: Record<string, string> = {
+  FST_IDEMPOTENCY_KEY_MISSING: 'Idempotency-Key is missing',
+  FST_IDEMPOTENCY_KEY_INVALID: 'Idempotency-Key is invalid',
+  FST_IDEMPOTENCY_KEY_REUSED: 'Idempotency-Key is already used',
+  FST_IDEMPOTENCY_IN_FLIGHT: 'A request is outstanding for this Idempotency-Key',
+  FST_IDEMPOTENCY_RESULT_UNAVAILABLE: 'The result for this Idempotency-Key is unavailable'
+}

@@ -1,0 +1,108 @@
+import type { Static } from 'typebox'
+import { boolean, host, integer, oneOf, secret, text, url, type Kind } from './kinds.js'
+
+interface Variable extends Kind {
+  readonly name: string
+  readonly description: string
+  readonly default?: string | number | boolean
+  /** Where no default serves: what `.env.example` proposes. */
+  readonly example?: string
+  readonly required?: 'production'
+}
+
+/** The one table of the environment: `loadConfig`, `.env.example` and the documentation are made from it. */
+const table = {
+  env: {
+    name: 'NODE_ENV',
+    ...oneOf('development', 'test', 'production'),
+    default: 'development',
+    description: 'Kind of deployment'
+  },
+  port: { name: 'PORT', ...integer(0, 65_535), default: 3001, description: 'TCP port to listen on; 0 takes a free one' },
+  host: { name: 'HOST', ...host(), default: 'localhost', description: 'Address to listen on' },
+  logLevel: {
+    name: 'LOG_LEVEL',
+    ...oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    default: 'info',
+    description: 'Least severe level that is logged'
+  },
+  databaseUrl: {
+    name: 'DATABASE_URL',
+    ...url('postgres://', 'postgresql://'),
+    required: 'production',
+    example: 'postgresql://holdfast:holdfast@localhost:5432/holdfast',
+    description: 'Postgres to connect to'
+  },
+  redisUrl: {
+    name: 'REDIS_URL',
+    ...url('redis://', 'rediss://'),
+    required: 'production',
+    example: 'redis://localhost:6379',
+    description: 'Redis to connect to'
+  },
+  databasePoolSize: {
+    name: 'DATABASE_POOL_SIZE',
+    ...integer(1, 1_000),
+    default: 10,
+    description: 'Most Postgres connections of one process'
+  },
+  databaseConnectTimeoutMs: {
+    name: 'DATABASE_CONNECT_TIMEOUT_MS',
+    ...integer(1, 600_000),
+    default: 30_000,
+    description: 'Deadline of the initialisation of the database, in milliseconds'
+  },
+  jwtSecret: {
+    name: 'JWT_SECRET',
+    ...secret(32),
+    required: 'production',
+    description: 'Signs the access tokens; `openssl rand -base64 48` makes one'
+  },
+  jwtExpiresIn: {
+    name: 'JWT_EXPIRES_IN',
+    ...integer(60, 2_592_000),
+    default: 3_600,
+    description: 'Life of an access token, in seconds'
+  },
+  loginRateLimit: {
+    name: 'LOGIN_RATE_LIMIT',
+    ...integer(1, 10_000),
+    default: 10,
+    description: 'Attempts to log in per minute and address'
+  },
+  shutdownTimeoutMs: {
+    name: 'SHUTDOWN_TIMEOUT_MS',
+    ...integer(100, 600_000),
+    default: 25_000,
+    description: 'Deadline of a graceful shutdown, in milliseconds'
+  },
+  idempotencyEnabled: {
+    name: 'IDEMPOTENCY_ENABLED',
+    ...boolean(),
+    default: true,
+    description: 'Whether duplicate requests are recognised'
+  },
+  holdfastPrefix: {
+    name: 'HOLDFAST_PREFIX',
+    ...text('^[a-z0-9:_-]{1,64}$', '1 to 64 characters of `a-z`, `0-9`, `:`, `_` and `-`'),
+    default: 'holdfast',
+    description: 'Prefix of every Redis key'
+  },
+  holdfastDirectory: {
+    name: 'HOLDFAST_DIRECTORY',
+    ...text('\\S', 'a path'),
+    default: '.holdfast',
+    description: 'Folder of the embedded services'
+  }
+} as const satisfies Record<string, Variable>
+
+type Table = typeof table
+
+/** The validated environment. A variable without a default is `undefined` when it is not set. */
+export type Config = {
+  readonly [Key in keyof Table]: Static<Table[Key]['schema']> | (Table[Key] extends { default: unknown } ? never : undefined)
+}
+
+/** Every variable in the order in which it is documented; `key` is its name in {@link Config}. */
+export const environment: ReadonlyArray<Variable & { readonly key: keyof Config }> =
+  (Object.keys(table) as Array<keyof Table>).map((key) => ({ key, ...table[key] }))

@@ -1,0 +1,2 @@
+export { environment, type Config } from './environment.js'
+export { ConfigError, loadConfig } from './load.js'

@@ -1,0 +1,83 @@
+import type { Claim, StoredRecord, StoredResponse } from '../record.js'
+import type { IdempotencyStore } from '../store.js'
+
+export interface MemoryStoreOptions {
+  /** A clock in ms that never jumps. Default: `performance.now`. */
+  now?: () => number
+}
+
+interface Entry {
+  record: { state: 'running' | 'tombstone' } | { state: 'completed', response: StoredResponse }
+  fingerprint: string
+  token: string
+  leaseUntil: number
+  expiresAt: number
+}
+
+/** For one process: tests, development, and programs that run once. Records are lost with the process. */
+export function createMemoryStore ({ now = () => performance.now() }: MemoryStoreOptions = {}): IdempotencyStore {
+  // Every write moves its entry to the end, so the oldest stand first and expired ones are met without a scan of all.
+  const entries = new Map<string, Entry>()
+
+  const read = (id: string): Entry | undefined => {
+    const entry = entries.get(id)
+    return entry !== undefined && entry.expiresAt > now() ? entry : undefined
+  }
+  const write = (id: string, entry: Entry): void => {
+    entries.delete(id)
+    entries.set(id, entry)
+  }
+  const owned = ({ id, token }: Claim): Entry | undefined => {
+    const entry = read(id)
+    return entry?.token === token ? entry : undefined
+  }
+  const begin = ({ id, fingerprint, token, lease, retention }: Claim): void => {
+    write(id, { record: { state: 'running' }, fingerprint, token, leaseUntil: now() + lease, expiresAt: now() + retention })
+  }
+
+  return {
+    async claim (claim) {
+      dropExpired(entries, now())
+      const entry = read(claim.id)
+      if (entry !== undefined && !isFree(entry, claim, now())) return toRecord(entry, now())
+      begin(claim)
+      return { state: 'claimed' }
+    },
+    async extend (claim) {
+      if (owned(claim)?.record.state !== 'running') return false
+      begin(claim)
+      return true
+    },
+    async complete (claim, response) {
+      const entry = owned(claim)
+      if (entry === undefined) return false
+      const record = response === null ? { state: 'tombstone' as const } : { state: 'completed' as const, response }
+      write(claim.id, { ...entry, record, expiresAt: now() + claim.retention })
+      return true
+    },
+    async release (claim) {
+      return owned(claim)?.record.state === 'running' && entries.delete(claim.id)
+    },
+    async get (id) {
+      const entry = read(id)
+      return entry === undefined ? null : toRecord(entry, now())
+    }
+  }
+}
+
+function isFree ({ record, token, fingerprint, leaseUntil }: Entry, claim: Claim, time: number): boolean {
+  if (record.state !== 'running') return false
+  return token === claim.token || (leaseUntil <= time && fingerprint === claim.fingerprint)
+}
+
+function toRecord ({ record, fingerprint, token, leaseUntil }: Entry, time: number): StoredRecord {
+  if (record.state === 'running') return { state: 'running', fingerprint, token, leaseLeft: Math.max(0, leaseUntil - time) }
+  return { ...record, fingerprint, token } as StoredRecord
+}
+
+function dropExpired (entries: Map<string, Entry>, time: number): void {
+  for (const [id, { expiresAt }] of entries) {
+    if (expiresAt > time) return
+    entries.delete(id)
+  }
+}

@@ -1,0 +1,49 @@
+/*
+ * The statements over idempotency_records (prisma/schema.prisma). Durations are ms, times are the database's. Input order is that of the
+ * parameters: $1 id, $2 token, then what the statement names.
+ */
+
+/** The columns of a record that every reading statement returns. */
+const columns = `state, encode(fingerprint, 'hex') AS fingerprint, token,
+  extract(epoch FROM lease_until - now())::float8 * 1000 AS lease_left, status, headers, body`
+
+/**
+ * Input: $3 fingerprint, $4 lease, $5 retention. Output: one row with state 'claimed', or the record that holds the key; no row when a
+ * concurrent claim committed after this statement's snapshot was taken: then ask again.
+ */
+export const claim = `
+WITH mine AS (
+  INSERT INTO idempotency_records AS held (id, token, fingerprint, state, lease_until, expires_at)
+  VALUES ($1, $2, $3, 'running', now() + $4 * interval '1 ms', now() + $5 * interval '1 ms')
+  ON CONFLICT (id) DO UPDATE SET
+    token = excluded.token, fingerprint = excluded.fingerprint, state = 'running', lease_until = excluded.lease_until,
+    expires_at = excluded.expires_at, created_at = now(), completed_at = NULL, status = NULL, headers = NULL, body = NULL
+  WHERE held.expires_at <= now()
+    OR held.state = 'running' AND (held.token = excluded.token OR held.lease_until <= now() AND held.fingerprint = excluded.fingerprint)
+  RETURNING held.id
+)
+SELECT 'claimed' AS state, NULL AS fingerprint, NULL AS token, NULL AS lease_left, NULL AS status, NULL AS headers, NULL AS body FROM mine
+UNION ALL
+SELECT ${columns} FROM idempotency_records WHERE id = $1 AND expires_at > now() AND NOT EXISTS (SELECT FROM mine)`
+
+/** Input: $3 lease, $4 retention. Output: a row when the claim is this attempt's. */
+export const extend = `
+UPDATE idempotency_records SET lease_until = now() + $3 * interval '1 ms', expires_at = now() + $4 * interval '1 ms'
+WHERE id = $1 AND token = $2 AND state = 'running' AND expires_at > now()
+RETURNING 1 AS done`
+
+/** Input: $3 state, $4 retention, $5 status, $6 headers, $7 body. Output: a row when the claim is this attempt's. */
+export const complete = `
+UPDATE idempotency_records SET state = $3, expires_at = now() + $4 * interval '1 ms', completed_at = now(), status = $5, headers = $6::jsonb, body = $7
+WHERE id = $1 AND token = $2 AND expires_at > now()
+RETURNING 1 AS done`
+
+/** Output: a row when the claim was this attempt's. */
+export const release = `
+DELETE FROM idempotency_records WHERE id = $1 AND token = $2 AND state = 'running' AND expires_at > now()
+RETURNING 1 AS done`
+
+export const get = `SELECT ${columns} FROM idempotency_records WHERE id = $1 AND expires_at > now()`
+
+/** Output: ms until the last record expires, null when there is none. */
+export const lifetime = 'SELECT extract(epoch FROM max(expires_at) - now())::float8 * 1000 AS ms FROM idempotency_records'

@@ -1,0 +1,25 @@
+import { once } from 'node:events'
+import type { Cluster, Redis } from 'ioredis'
+
+/**
+ * Options of a connection that requests wait on. A command is never re-sent after a lost reply (`SET NX` would then answer "taken" to its own
+ * holder), never queued while disconnected, and never waited for longer than this. Commands of one event-loop turn leave together.
+ */
+const requestPath = { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: 500, enableAutoPipelining: true }
+
+/** How long a start waits for the first connection, ms. The store copes with one that comes later. */
+const startTimeout = 2_000
+
+/** A connection of our own to where `client` points, with the options above. The caller closes it. */
+export async function openRequestPath (client: Redis | Cluster, onError: (error: Error) => void): Promise<Redis | Cluster> {
+  const connection = isCluster(client)
+    ? client.duplicate([], { enableOfflineQueue: false, enableAutoPipelining: true, redisOptions: requestPath })
+    : client.duplicate({ ...requestPath, lazyConnect: false, retryStrategy: (times: number) => Math.min(times * 50, 1_000) })
+  connection.on('error', onError)
+  if (connection.status !== 'ready') await once(connection, 'ready', { signal: AbortSignal.timeout(startTimeout) }).catch(onError)
+  return connection
+}
+
+function isCluster (client: Redis | Cluster): client is Cluster {
+  return client.isCluster
+}

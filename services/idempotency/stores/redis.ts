@@ -1,0 +1,55 @@
+import type { Cluster, Redis } from 'ioredis'
+import type { Claim, ClaimResult } from '../record.js'
+import type { IdempotencyStore } from '../store.js'
+import { complete, extend, look, release, takeOver } from './redis-scripts.js'
+import type { Script } from './redis-scripts.js'
+import { decode, encodeClaim, encodeFinished, isRunning, leaseLeft } from './redis-value.js'
+
+export interface RedisStoreOptions {
+  /** A connection made for the request path: see redis-connection.ts. It stays the caller's to close. */
+  redis: Redis | Cluster
+  /** Keys are `<prefix>:<id>`. */
+  prefix: string
+}
+
+/** A first request costs two commands (claim, complete), a replay one. Needs Redis or Valkey ≥ 7 for SET with NX and GET. */
+export function createRedisStore ({ redis, prefix }: RedisStoreOptions): IdempotencyStore {
+  const keyOf = (id: string): string => `${prefix}:${id}`
+  const run = (script: Script, id: string, ...args: Array<string | number | Buffer>): Promise<unknown> => evaluate(redis, script, keyOf(id), args)
+
+  const claimAnew = async (claim: Claim): Promise<ClaimResult> => {
+    const [value, left] = await run(takeOver, claim.id, encodeClaim(claim), claim.retention) as [Buffer, number | undefined]
+    return value.length === 0 ? { state: 'claimed' } : decode(value, left ?? 0)
+  }
+
+  return {
+    async claim (claim) {
+      const value = await redis.callBuffer('SET', keyOf(claim.id), encodeClaim(claim), 'PX', claim.retention, 'NX', 'GET') as Buffer | null
+      if (value === null) return { state: 'claimed' }
+      return isRunning(value) ? await claimAnew(claim) : decode(value, 0)
+    },
+    async extend ({ id, token, retention }) {
+      return await run(extend, id, token, retention) === 1
+    },
+    async complete (claim, response) {
+      return await run(complete, claim.id, encodeFinished(claim, response), claim.retention) === 1
+    },
+    async release ({ id, token }) {
+      return await run(release, id, token) === 1
+    },
+    async get (id) {
+      const found = await run(look, id) as [Buffer, number] | null
+      return found === null ? null : decode(found[0], leaseLeft(...found))
+    }
+  }
+}
+
+/** EVALSHA, and EVAL once after the server's script cache was emptied (restart, failover, SCRIPT FLUSH). */
+async function evaluate (redis: Redis | Cluster, { sha, source }: Script, key: string, args: Array<string | number | Buffer>): Promise<unknown> {
+  try {
+    return await redis.callBuffer('EVALSHA', sha, 1, key, ...args)
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return await redis.callBuffer('EVAL', source, 1, key, ...args)
+  }
+}

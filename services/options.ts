@@ -1,0 +1,42 @@
+export interface Rule {
+  expected: string
+  accepts: (value: unknown) => boolean
+}
+
+export type Rules<T> = { [K in keyof T]-?: Rule }
+
+export const positive = (unit: string): Rule => ({ expected: `a positive integer (${unit})`, accepts: (value) => isInteger(value) && value > 0 })
+export const between = (low: number, high: number, unit: string): Rule =>
+  ({ expected: `an integer from ${low} to ${high} (${unit})`, accepts: (value) => isInteger(value) && value >= low && value <= high })
+export const boolean: Rule = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' }
+export const fn: Rule = { expected: 'a function', accepts: (value) => typeof value === 'function' }
+export const oneOf = (...values: string[]): Rule =>
+  ({ expected: values.map((value) => `'${value}'`).join(' or '), accepts: (value) => typeof value === 'string' && values.includes(value) })
+export const matching = (pattern: RegExp, expected: string): Rule => ({ expected, accepts: (value) => typeof value === 'string' && pattern.test(value) })
+export const listOf = (rule: Rule): Rule => ({ expected: `an array, each item ${rule.expected}`, accepts: (value) => Array.isArray(value) && value.every(rule.accepts) })
+export const either = (...rules: Rule[]): Rule =>
+  ({ expected: rules.map(({ expected }) => expected).join(' or '), accepts: (value) => rules.some((rule) => rule.accepts(value)) })
+
+/**
+ * Describes the first option that is unknown or wrong, in one grammar: which one, what is expected, what it got. Absent ones (undefined) pass.
+ *
+ *     option `lease` must be a positive integer (ms), got `-1` (number)
+ */
+export function invalidOption (options: object, rules: Record<string, Rule>, where = ''): string | null {
+  for (const [name, value] of Object.entries(options)) {
+    const rule = rules[name]
+    if (rule === undefined) return `option \`${where}${name}\` is not known, expected one of ${Object.keys(rules).join(', ')}`
+    if (value !== undefined && !rule.accepts(value)) return `option \`${where}${name}\` must be ${rule.expected}, got ${show(value)}`
+  }
+  return null
+}
+
+export function show (value: unknown): string {
+  if (typeof value === 'string') return `'${value}' (string)`
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? `${JSON.stringify(value)} (array)` : 'an object'
+  return `\`${String(value)}\` (${typeof value})`
+}
+
+function isInteger (value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}

@@ -1,0 +1,28 @@
+import { STATUS_CODES } from 'node:http'
+
+/** RFC 9457 problem details, with the error's stable `code` as an extension member. */
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  code: string
+  detail: string
+}
+
+export const problemMediaType = 'application/problem+json; charset=utf-8'
+
+export interface ProblemInput {
+  status: number
+  code: string
+  detail: string
+  /** Default: the status's own phrase. */
+  title?: string
+  /** Base of the pages that explain the codes. Without one the type is `about:blank`: the problem is no more than its status. */
+  docs?: string
+}
+
+/** `FST_IDEMPOTENCY_IN_FLIGHT` is explained at `<docs>idempotency-in-flight`. */
+export function createProblem ({ status, code, detail, title = STATUS_CODES[status] ?? 'Error', docs }: ProblemInput): Problem {
+  const type = docs === undefined ? 'about:blank' : docs + code.replace(/^FST_/, '').toLowerCase().replaceAll('_', '-')
+  return { type, title, status, code, detail }
+}

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import type { Test } from 'tap'
+
+/** The servers that scripts/test.ts started for this run. */
+function serverUrl (name: string): string {
+  const url = process.env[name]
+  if (url === undefined) throw new Error(`${name} is not set: run the tests with \`npm test\`, or one file with \`npm test -- test/….test.ts\``)
+  return url
+}
+
+const unique = (): string => randomBytes(6).toString('hex')
+
+export const templateDatabase = 'holdfast_template'
+
+/** A database of the test's own, with all migrations applied. It is dropped when the test passed, and kept as evidence when it failed. */
+export async function testDatabase (t: Test, template = templateDatabase): Promise<string> {
+  const name = `test_${unique()}`
+  const server = serverUrl('HOLDFAST_TEST_DATABASE_URL')
+  await onServer(server, `CREATE DATABASE ${name} TEMPLATE ${template}`)
+  t.teardown(async () => {
+    if (t.passing()) await onServer(server, `DROP DATABASE ${name} WITH (FORCE)`)
+    else t.comment(`the database ${name} was kept`)
+  })
+  return Object.assign(new URL(server), { pathname: `/${name}` }).href
+}
+
+export async function onServer (url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}
+
+export async function testPool (t: Test): Promise<pg.Pool> {
+  const pool = new pg.Pool({ connectionString: await testDatabase(t), max: 20 })
+  t.teardown(() => pool.end())
+  return pool
+}
+
+export function redisUrl (): string {
+  return serverUrl('HOLDFAST_TEST_REDIS_URL')
+}
+
+export function testPrefix (): string {
+  return `test-${unique()}`
+}
+
+export function testRedis (t: Test): Redis {
+  const redis = new Redis(redisUrl())
+  t.teardown(() => redis.quit())
+  return redis
+}
+
+/** Calls `probe` until it returns something else than false, null or undefined, and returns that. */
+export async function until<T> (what: string, probe: () => Promise<T | false | null | undefined> | T | false | null | undefined, deadline = 10_000): Promise<T> {
+  const end = performance.now() + deadline
+  for (;;) {
+    const value = await probe()
+    if (value !== false && value !== null && value !== undefined) return value
+    if (performance.now() > end) throw new Error(`waited ${deadline} ms for this to happen: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}

@@ -1,0 +1,24 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import t from 'tap'
+import { PrismaClient } from '../../../prisma/generated/client.js'
+import { createFailoverStore } from '../../../services/idempotency/stores/failover.js'
+import { createMemoryStore } from '../../../services/idempotency/stores/memory.js'
+import { createPostgresStore } from '../../../services/idempotency/stores/postgres.js'
+import { createRedisStore } from '../../../services/idempotency/stores/redis.js'
+import { silentLog } from '../../../services/log.js'
+import { testPool, testPrefix, testRedis } from '../../helper.js'
+import { conformance } from './conformance.js'
+
+const pool = await testPool(t)
+const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+const redis = testRedis(t)
+
+await conformance(t, 'memory', async () => createMemoryStore())
+await conformance(t, 'redis', async () => createRedisStore({ redis, prefix: testPrefix() }))
+await conformance(t, 'postgres by pg', async () => createPostgresStore({ postgres: pool }))
+await conformance(t, 'postgres by Prisma', async () => createPostgresStore({ postgres: prisma }))
+await conformance(t, 'failover', async () => createFailoverStore({
+  redis: createRedisStore({ redis, prefix: testPrefix() }),
+  postgres: createPostgresStore({ postgres: pool }),
+  log: silentLog
+}))
