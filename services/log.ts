@@ -7,3 +7,11 @@ export interface Log {
 }
 
 export const silentLog: Log = { debug () {}, info () {}, warn () {}, error () {} }
+
+/** For programs that people run by hand: what matters, in words. */
+export const consoleLog: Log = {
+  debug () {},
+  info () {},
+  warn: (_fields, message) => console.error(message),
+  error: (_fields, message) => console.error(message)
+}

@@ -12,7 +12,7 @@ function serverUrl (name: string): string {
 
 const unique = (): string => randomBytes(6).toString('hex')
 
-export const templateDatabase = 'holdfast_template'
+const templateDatabase = process.env.HOLDFAST_TEST_TEMPLATE ?? 'holdfast_template'
 
 /** A database of the test's own, with all migrations applied. It is dropped when the test passed, and kept as evidence when it failed. */
 export async function testDatabase (t: Test, template = templateDatabase): Promise<string> {

@@ -1,13 +1,7 @@
 import { quote } from './kinds.js'
 
-/** In these families every variable is ours, so one that we do not know is a typing error. */
-const ours = /^(?:HOLDFAST|IDEMPOTENCY|DATABASE|REDIS|JWT|SHUTDOWN)_/
-
-/**
- * Kubernetes describes every service of a namespace to its pods: one named `redis` sets REDIS_SERVICE_HOST, REDIS_PORT …
- * (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
- */
-const fromKubernetes = /_SERVICE_(?:HOST|PORT(?:_\w+)?)=|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?=|_PORT=(?:tcp|udp|sctp):\/\//
+/** In these families every variable is ours, so one that we do not know is a typing error. Platforms set their own DATABASE_* and REDIS_*. */
+const ours = /^(?:HOLDFAST|IDEMPOTENCY|JWT|SHUTDOWN)_/
 
 /** Levenshtein: the number of characters to insert, delete or replace. */
 const distance = (a: string, b: string): number => {
@@ -30,6 +24,6 @@ const nearest = (name: string, known: readonly string[]): string | undefined =>
 /** A sentence for each variable of our families that is set and not known. Its value may be a secret and is not shown. */
 export const unknownVariables = (env: NodeJS.ProcessEnv, known: readonly string[]): string[] =>
   Object.entries(env)
-    .filter(([name, value]) => ours.test(name) && value && !known.includes(name) && !fromKubernetes.test(`${name}=${value}`))
+    .filter(([name, value]) => ours.test(name) && value && !known.includes(name))
     .map(([name]) => `option ${quote(name)} is not known, the nearest known name is \`${nearest(name, known)}\``)
     .sort()

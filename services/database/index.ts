@@ -16,6 +16,8 @@ export interface DatabaseOptions {
   poolSize?: number
   /** How long a starting server, or another process's migration, is waited for, ms. Default: 30,000. */
   deadline?: number
+  /** Ends those waits. */
+  signal?: AbortSignal
   log: Log
 }
 
@@ -30,11 +32,11 @@ export interface Database {
   close: () => Promise<void>
 }
 
-export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, log }: DatabaseOptions): Database {
+export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, signal: abort, log }: DatabaseOptions): Database {
   const pool = createPool({ url, size, log })
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   const closing = new AbortController()
-  const { signal } = closing
+  const signal = abort === undefined ? closing.signal : AbortSignal.any([abort, closing.signal])
   return {
     pg: pool,
     prisma,

@@ -22,7 +22,9 @@ export function createPool ({ url, size, connectTimeout = 5_000, queryTimeout = 
     application_name: 'holdfast',
     keepAlive: true
   })
-  const onError = (err: Error): void => log.warn({ err }, 'a database connection broke')
+  const onError = (err: Error): void => {
+    if (!pool.ending) log.warn({ err }, 'a database connection broke')
+  }
   // The listener on the client stays for its whole life: between check-out and the first query the pool has none on it.
   pool.on('connect', (client) => { client.on('error', onError) })
   pool.on('error', () => { /* the client's own listener has logged it */ })

@@ -1,5 +1,4 @@
 import canonicalize from 'canonicalize'
-import { exceedsDepth } from '../json/depth.js'
 import { digest } from './digest.js'
 
 export interface FingerprintInput {
@@ -19,7 +18,8 @@ const maxDepth = 64
 
 /** SHA-256 over what the handler sees. Two requests with the same fingerprint ask for the same thing. */
 export function fingerprintOf ({ method, route, query, contentType, body }: FingerprintInput): Fingerprint {
-  if (exceedsDepth(body, maxDepth)) return { ok: false, reason: `the body is nested deeper than ${maxDepth} levels` }
+  const flaw = flawOf(body)
+  if (flaw !== null) return { ok: false, reason: flaw }
   try {
     return { ok: true, fingerprint: digest('holdfast:fingerprint:1', [method, route, canonical(query ?? {}), mediaType(contentType), bytesOf(body)]) }
   } catch (error) {
@@ -28,10 +28,34 @@ export function fingerprintOf ({ method, route, query, contentType, body }: Fing
   }
 }
 
+/**
+ * Null for text, bytes and a tree of JSON values. Streams and files, which some parsers put into a body, are refused: their bytes are not here, and
+ * their objects are graphs with cycles, on which a walk by levels never ends. Canonical JSON of a Map would be `{}` whatever it holds.
+ */
+function flawOf (body: unknown): string | null {
+  if (body instanceof Uint8Array) return null
+  let level = [body].filter(isContainer)
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth >= maxDepth) return `the body is nested deeper than ${maxDepth} levels`
+    if (!level.every(isPlain)) return 'the body has a stream or another object that is not data'
+    level = level.flatMap((container): unknown[] => Object.values(container)).filter(isContainer)
+  }
+  return null
+}
+
+/** An object that canonical JSON looks into. Those with `toJSON` (dates, bytes) stand for a value. */
+function isContainer (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !('toJSON' in value && typeof value.toJSON === 'function')
+}
+
+function isPlain (value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return Array.isArray(value) || prototype === null || prototype === Object.prototype
+}
+
 function bytesOf (body: unknown): string | Uint8Array {
   if (body === undefined) return ''
-  if (typeof body === 'string' || body instanceof Uint8Array) return body
-  return canonical(body)
+  return body instanceof Uint8Array ? body : canonical(body)
 }
 
 /** Canonical JSON (RFC 8785): the order of keys and the notation of numbers do not count. */

@@ -1,0 +1,40 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { maxPasswordBytes } from '../../../services/auth/password.js'
+import { createUsers } from '../../../services/auth/users.js'
+import { FST_API_CREDENTIALS_INVALID } from '../errors.js'
+import { NoQuery, problems } from '../schemas.js'
+
+export interface AuthOptions {
+  /** Life of a token, seconds. */
+  expiresIn: number
+  /** Attempts to log in per minute and address. */
+  rateLimit: number
+  /** A user that is created when it does not exist: for trying out, never in production. */
+  demoUser: { email: string, password: string } | null
+}
+
+const Credentials = Type.Object({
+  email: Type.String({ minLength: 3, maxLength: 254 }),
+  password: Type.String({ minLength: 1, maxLength: maxPasswordBytes })
+}, { additionalProperties: false })
+
+const Token = Type.Object({ token: Type.String(), tokenType: Type.Literal('Bearer'), expiresIn: Type.Integer({ description: 'seconds' }) })
+
+/** `POST /login`: exchanges an e-mail address and a password for a bearer token. */
+const auth: FastifyPluginAsyncTypebox<AuthOptions> = async (fastify, { expiresIn, rateLimit, demoUser }) => {
+  const users = createUsers({ prisma: fastify.prisma })
+  if (demoUser !== null) await users.ensure(demoUser.email, demoUser.password)
+
+  fastify.post('/login', {
+    config: { idempotency: false, rateLimit: { max: rateLimit, timeWindow: 60_000 } },
+    schema: { tags: ['auth'], summary: 'Log in', body: Credentials, querystring: NoQuery, response: { 200: Token, ...problems(400, 401, 429) } }
+  }, async ({ body: { email, password } }, reply) => {
+    const user = Buffer.byteLength(password) > maxPasswordBytes ? null : await users.verify(email, password)
+    if (user === null) throw new FST_API_CREDENTIALS_INVALID()
+    reply.header('cache-control', 'no-store')
+    return { token: fastify.jwt.sign({ sub: user.id }), tokenType: 'Bearer' as const, expiresIn }
+  })
+}
+
+export default auth

@@ -1,0 +1,31 @@
+import jwt from '@fastify/jwt'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+
+export interface JwtOptions {
+  secret: string
+  /** Life of a token, seconds. */
+  expiresIn: number
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Hook of routes that need a caller: answers 401 without a valid token. */
+    authenticate: (request: FastifyRequest) => Promise<void>
+  }
+}
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    payload: { sub: string }
+    user: { sub: string }
+  }
+}
+
+/** Decorates `app.jwt`, `request.user` and `app.authenticate`. */
+const bearer: FastifyPluginAsync<JwtOptions> = async (fastify, { secret, expiresIn }) => {
+  await fastify.register(jwt, { secret, sign: { algorithm: 'HS256', expiresIn }, verify: { algorithms: ['HS256'] } })
+  fastify.decorate('authenticate', async (request: FastifyRequest) => { await request.jwtVerify() })
+}
+
+export default fp(bearer, { name: 'holdfast-jwt', fastify: '5.x' })

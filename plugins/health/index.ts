@@ -1,0 +1,41 @@
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { createPhases } from '../../services/lifecycle/phases.js'
+import type { Phases } from '../../services/lifecycle/phases.js'
+
+export interface HealthOptions {
+  /**
+   * Where the routes are.
+   * @default '/health'
+   */
+  path?: string
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The named steps of start-up, whose states `/health/ready` shows. */
+    phases: Phases
+  }
+}
+
+/**
+ * `GET /health/live`: 200 while the process serves at all. `GET /health/ready`: 200 when every phase that is not optional is ready, else 503;
+ * 503 also from the moment the server begins to close.
+ */
+const health: FastifyPluginAsync<HealthOptions> = async (fastify, { path = '/health' }) => {
+  fastify.decorate('phases', createPhases())
+  let closing = false
+  fastify.addHook('preClose', async () => { closing = true })
+  fastify.get(`${path}/live`, { logLevel: 'warn', schema: { tags: ['health'], summary: 'Whether the process serves' } }, async () => ({ status: 'ok' }))
+  fastify.get(`${path}/ready`, { logLevel: 'warn', schema: { tags: ['health'], summary: 'Whether requests should be sent here' } }, async (_request, reply) => {
+    const phases = await fastify.phases.report()
+    const able = !closing && phases.every(({ state, optional }) => optional || state === 'ready')
+    const whole = phases.every(({ state }) => state === 'ready')
+    reply.code(able ? 200 : 503).header('cache-control', 'no-store')
+    return { status: closing ? 'closing' : !able ? 'unavailable' : whole ? 'ready' : 'degraded', phases }
+  })
+}
+
+export default fp(health, { name: 'holdfast-health', fastify: '5.x' })
+export { health }
+export type { PhaseReport, PhaseState, Phases, PhaseOptions } from '../../services/lifecycle/phases.js'

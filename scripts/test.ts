@@ -1,0 +1,54 @@
+/**
+ * `npm test [-- tap arguments]`: starts Postgres and Redis for the tests, prepares the database that each test file clones, runs tap, and stops
+ * what it started. The servers are not those of `npm start`.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import pg from 'pg'
+import { createDatabase } from '../services/database/index.js'
+import { acquireServices } from '../services/embedded/index.js'
+import { silentLog } from '../services/log.js'
+import { packageRoot } from '../services/package-root.js'
+
+const template = `holdfast_template_${process.pid}`
+
+async function onServer (url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}
+
+async function createTemplate (url: string): Promise<void> {
+  await onServer(url, `CREATE DATABASE ${template}`)
+  const database = createDatabase({ url: Object.assign(new URL(url), { pathname: `/${template}` }).href, log: silentLog })
+  await database.migrate()
+  await database.close()
+}
+
+async function runTap (env: Record<string, string>): Promise<number> {
+  const child = spawn(join(packageRoot(), 'node_modules', '.bin', 'tap'), ['run', ...process.argv.slice(2)], { stdio: 'inherit', env: { ...process.env, ...env } })
+  const forward = (signal: NodeJS.Signals): void => { child.kill(signal) }
+  process.on('SIGINT', forward).on('SIGTERM', forward)
+  const [code] = await once(child, 'exit') as [number | null]
+  return code ?? 1
+}
+
+const services = await acquireServices({
+  directory: join(packageRoot(), '.holdfast', 'test'),
+  need: { postgres: true, redis: true },
+  log: (message) => console.error(`holdfast: ${message}`)
+})
+try {
+  const { databaseUrl, redisUrl } = services
+  if (databaseUrl === null || redisUrl === null) throw new Error('the embedded services gave no URL')
+  await createTemplate(databaseUrl)
+  process.exitCode = await runTap({ HOLDFAST_TEST_DATABASE_URL: databaseUrl, HOLDFAST_TEST_REDIS_URL: redisUrl, HOLDFAST_TEST_TEMPLATE: template })
+  await onServer(databaseUrl, `DROP DATABASE ${template}`)
+} finally {
+  await services.release()
+}

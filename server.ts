@@ -1,0 +1,78 @@
+import { pathToFileURL } from 'node:url'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import auth from './plugins/api/auth/index.js'
+import problemPages from './plugins/api/problem-pages.js'
+import problems, { answerFrameworkError } from './plugins/api/problems.js'
+import shares from './plugins/api/shares/index.js'
+import database from './plugins/database/index.js'
+import jwt from './plugins/external/jwt.js'
+import rateLimit from './plugins/external/rate-limit.js'
+import redis from './plugins/external/redis.js'
+import swagger from './plugins/external/swagger.js'
+import health from './plugins/health/index.js'
+import idempotency from './plugins/idempotency/index.js'
+import lifecycle from './plugins/lifecycle/index.js'
+import metrics from './plugins/metrics/index.js'
+import type { CompleteConfig } from './services/config/index.js'
+import { answerClientError } from './services/http/raw-problems.js'
+import { main } from './services/process/main.js'
+
+const docs = '/problems/'
+const demoUser = { email: 'test-ios@example.com', password: 'TestPassword123!' }
+
+export interface ServerOptions {
+  logger?: FastifyServerOptions['logger']
+  /** Ends the wait for a database that does not answer yet. */
+  signal?: AbortSignal
+}
+
+/**
+ * The reference server, ready to listen. The order is the documentation: a plugin uses what stands above it and is closed before it.
+ *
+ * @throws what makes a start impossible: a wrong password, an unknown database, a failed migration
+ */
+export async function buildServer (config: CompleteConfig, { logger = { level: config.logLevel }, signal }: ServerOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger,
+    bodyLimit: 65_536,
+    requestTimeout: 30_000, // Fastify's default is none: a client that never ends its body would be waited for
+    return503OnClosing: false, // what is accepted is answered; `connection: close` sends the next request elsewhere
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError
+  })
+  try {
+    await app.register(lifecycle)
+    await app.register(problems, { docs })
+    await app.register(health)
+    await app.register(metrics)
+    await app.register(swagger, { version: '1' })
+    await app.register(database, { url: config.databaseUrl, poolSize: config.databasePoolSize, deadline: config.databaseConnectTimeoutMs, signal })
+    await app.register(redis, { url: config.redisUrl })
+    await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
+    await app.register(rateLimit, { prefix: config.holdfastPrefix })
+    await app.register(idempotency, {
+      store: { redis: app.redis, postgres: app.pg },
+      principal: ({ user }) => user?.sub ?? null,
+      prefix: config.holdfastPrefix,
+      enabled: config.idempotencyEnabled,
+      docs
+    })
+    await app.register(problemPages, { prefix: docs })
+    await app.register(auth, {
+      prefix: '/api/auth',
+      expiresIn: config.jwtExpiresIn,
+      rateLimit: config.loginRateLimit,
+      demoUser: config.env === 'production' ? null : demoUser
+    })
+    await app.register(shares, { prefix: '/api/v1/shares' })
+    await app.ready()
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(buildServer)

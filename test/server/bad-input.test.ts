@@ -1,0 +1,113 @@
+import net from 'node:net'
+import { once } from 'node:events'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import t from 'tap'
+import { build, logIn, share } from './helper.js'
+
+const app = await build(t)
+const authorization = await logIn(app)
+const json = { 'content-type': 'application/json' }
+const nested = (levels: number): string => '{"url":'.repeat(levels) + '1' + '}'.repeat(levels)
+const post = (payload: string, headers: Record<string, string> = json): InjectOptions => ({ method: 'POST', url: '/api/v1/shares', headers: { authorization, ...headers }, payload })
+const get = (url: string): InjectOptions => ({ url, headers: { authorization } })
+
+const table: Array<[what: string, request: InjectOptions, status: number, code: string]> = [
+  ['an unknown body field', post('{"url":"https://example.com/","extra":1}'), 400, 'FST_ERR_VALIDATION'],
+  ['a number where text is expected', post('{"url":1}'), 400, 'FST_ERR_VALIDATION'],
+  ['a missing field', post('{}'), 400, 'FST_ERR_VALIDATION'],
+  ['wrong JSON', post('{"url":'), 400, 'FST_ERR_CTP_INVALID_JSON_BODY'],
+  ['an empty JSON body', post(''), 400, 'FST_ERR_CTP_EMPTY_JSON_BODY'],
+  ['a poisoned prototype', post('{"__proto__":{"a":1},"url":"https://example.com/"}'), 400, 'FST_ERR_CTP_INVALID_JSON_BODY'],
+  ['65 levels', post(nested(65)), 400, 'FST_API_JSON_TOO_DEEP'],
+  ['5,000 levels', post(nested(5_000)), 400, 'FST_API_JSON_TOO_DEEP'],
+  ['an unsupported media type', post('<a/>', { 'content-type': 'application/xml' }), 415, 'FST_ERR_CTP_INVALID_MEDIA_TYPE'],
+  ['a body over the limit', post(JSON.stringify({ url: 'x'.repeat(70_000) })), 413, 'FST_ERR_CTP_BODY_TOO_LARGE'],
+  ['a URL over the limit', post(JSON.stringify({ url: `https://example.com/${'x'.repeat(2_048)}` })), 400, 'FST_ERR_VALIDATION'],
+  ['a URL of a private host', post('{"url":"http://localhost/"}'), 400, 'FST_API_URL_INVALID'],
+  ['a URL with a password', post('{"url":"http://u:p@example.com/"}'), 400, 'FST_API_URL_INVALID'],
+  ['a URL of another scheme', post('{"url":"ftp://example.com/"}'), 400, 'FST_API_URL_INVALID'],
+  ['an unknown query parameter of a POST', { ...post(JSON.stringify(share)), url: '/api/v1/shares?a=1' }, 400, 'FST_ERR_VALIDATION'],
+  ['an unknown query parameter of a GET', get('/api/v1/shares?a=1'), 400, 'FST_ERR_VALIDATION'],
+  ...['0', '101', '-1', '1.0', '1e1', '0x10', 'ten', '', ' 5'].map((limit): [string, InjectOptions, number, string] =>
+    [`limit=${limit}`, get(`/api/v1/shares?limit=${encodeURIComponent(limit)}`), 400, 'FST_ERR_VALIDATION']),
+  ['a repeated limit', get('/api/v1/shares?limit=1&limit=2'), 400, 'FST_ERR_VALIDATION'],
+  ['a malformed cursor', get('/api/v1/shares?cursor=abc'), 400, 'FST_API_CURSOR_INVALID'],
+  ['an empty cursor', get('/api/v1/shares?cursor='), 400, 'FST_API_CURSOR_INVALID'],
+  ['a cursor that is too long', get(`/api/v1/shares?cursor=${'a'.repeat(65)}`), 400, 'FST_ERR_VALIDATION'],
+  ['an id that is no UUID', get('/api/v1/shares/1'), 400, 'FST_ERR_VALIDATION'],
+  ['an id that nothing has', get('/api/v1/shares/01a20112-5c96-739d-a2ce-6c61c50b52e3'), 404, 'FST_API_SHARE_NOT_FOUND'],
+  ['an unknown route', get('/nothing'), 404, 'FST_API_ROUTE_NOT_FOUND'],
+  ['a URL that cannot be decoded', get('/%zz'), 400, 'FST_ERR_BAD_URL'],
+  ['a wrong password', { method: 'POST', url: '/api/auth/login', payload: { email: 'test-ios@example.com', password: 'x' } }, 401, 'FST_API_CREDENTIALS_INVALID'],
+  ['an unknown user', { method: 'POST', url: '/api/auth/login', payload: { email: 'nobody@example.com', password: 'x' } }, 401, 'FST_API_CREDENTIALS_INVALID'],
+  ['a password over the limit in bytes', { method: 'POST', url: '/api/auth/login', payload: { email: 'test-ios@example.com', password: 'ü'.repeat(1_000) } }, 401, 'FST_API_CREDENTIALS_INVALID'],
+  ['no token', { url: '/api/v1/shares' }, 401, 'FST_JWT_NO_AUTHORIZATION_IN_HEADER'],
+  ['a bad token', { url: '/api/v1/shares', headers: { authorization: 'Bearer x' } }, 401, 'FST_JWT_AUTHORIZATION_TOKEN_INVALID'],
+  ['a key that is not valid', post(JSON.stringify(share), { ...json, 'idempotency-key': 'a b' }), 400, 'FST_IDEMPOTENCY_KEY_INVALID']
+]
+
+for (const [what, request, status, code] of table) {
+  await t.test(`${what} is answered ${status} with a problem document and no stack`, async (t) => {
+    const response = await app.inject(request)
+    t.equal(response.statusCode, status)
+    t.match(response.headers, { 'content-type': /^application\/problem\+json/, 'cache-control': 'no-store' })
+    const problem = response.json<Record<string, unknown>>()
+    t.strictSame(Object.keys(problem), ['type', 'title', 'status', 'code', 'detail'])
+    t.match(problem, { status, code })
+    t.notMatch(response.body, /\.(js|ts):\d+|node_modules/)
+  })
+}
+
+await t.test('a wrong method is answered 405 with the methods that exist', async (t) => {
+  const allowed: Record<string, string> = { '/api/v1/shares': 'GET, HEAD, POST', '/api/auth/login': 'POST', '/api/v1/shares/01a20112-5c96-739d-a2ce-6c61c50b52e3': 'GET, HEAD', '/metrics': 'GET, HEAD' }
+  for (const [url, allow] of Object.entries(allowed)) {
+    const response = await app.inject({ method: 'DELETE', url, headers: { authorization } })
+    t.equal(response.statusCode, 405, url)
+    t.equal(response.headers.allow, allow, url)
+    t.match(response.headers['content-type'], /^application\/problem\+json/)
+  }
+})
+
+await t.test('64 levels are let pass to validation', async (t) => {
+  t.match((await app.inject(post(nested(64)))).json(), { code: 'FST_ERR_VALIDATION' })
+})
+
+await t.test('a 401 leaves the key untouched', async (t) => {
+  const request = (token: string): InjectOptions => post(JSON.stringify(share), { ...json, authorization: token, 'idempotency-key': 'untouched' })
+  t.equal((await app.inject(request('Bearer x'))).statusCode, 401)
+  t.match((await app.inject(request(''))).headers, { 'www-authenticate': 'Bearer' })
+  const response = await app.inject(request(authorization))
+  t.equal(response.headers['idempotency-status'], 'created')
+})
+
+await t.test('an invalid request leaves the key untouched', async (t) => {
+  const headers = { ...json, 'idempotency-key': 'corrected' }
+  t.equal((await app.inject(post('{"url":1}', headers))).statusCode, 400)
+  t.equal((await app.inject(post(JSON.stringify(share), headers))).headers['idempotency-status'], 'created')
+})
+
+await t.test('logins over the limit are answered 429 with Retry-After', async (t) => {
+  const limited = await build(t, { LOGIN_RATE_LIMIT: '3' })
+  const attempt = () => limited.inject({ method: 'POST', url: '/api/auth/login', payload: { email: 'a@example.com', password: 'x' } })
+  for (let tries = 0; tries < 3; tries++) t.equal((await attempt()).statusCode, 401)
+  const response = await attempt()
+  t.equal(response.statusCode, 429)
+  t.match(response.headers, { 'retry-after': /^\d+$/, 'content-type': /^application\/problem\+json/ })
+  t.match(response.json(), { status: 429, code: 'TOO_MANY_REQUESTS' })
+})
+
+await t.test('what is not HTTP is answered 400 with a problem document', async (t) => {
+  const answer = await raw(await build(t), 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n')
+  t.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/)
+  t.match(answer, /application\/problem\+json/)
+})
+
+async function raw (server: FastifyInstance, request: string): Promise<string> {
+  await server.listen({ port: 0, host: '127.0.0.1' })
+  const socket = net.connect((server.server.address() as net.AddressInfo).port, '127.0.0.1')
+  let answer = ''
+  socket.on('data', (chunk: Buffer) => { answer += chunk.toString() })
+  socket.write(request)
+  await once(socket, 'close')
+  return answer
+}
