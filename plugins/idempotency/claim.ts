@@ -7,7 +7,8 @@ import { headerLines, parseKey } from '../../services/idempotency/key.js'
 import { secondsOf, sendProblem, sendReplay } from './answers.js'
 import * as errors from './errors.js'
 import type { RouteSettings } from './options.js'
-import { kRun } from './types.js'
+import { kAsked, kRun } from './types.js'
+import type { Asked } from './types.js'
 
 export interface ClaimDeps {
   engine: IdempotencyEngine
@@ -24,9 +25,9 @@ export function createClaimHook ({ engine, settings, docs }: ClaimDeps) {
     if (!parsed.ok) return sendProblem(reply, new errors.FST_IDEMPOTENCY_KEY_INVALID(parsed.reason), docs)
     const scope = scopeOf(request, settings)
     if (scope === null) return sendProblem(reply, new errors.FST_IDEMPOTENCY_PRINCIPAL_MISSING(), docs)
-    const print = fingerprintOf(visibleParts(request))
+    const { print, params } = request[kAsked] ?? askedFor(request)
     if (!print.ok) return sendProblem(reply, new errors.FST_IDEMPOTENCY_BODY_INVALID(print.reason), docs)
-    return await begin(request, reply, { engine, settings, docs }, parsed.key, recordId(request, scope, parsed.key), print.fingerprint)
+    return await begin(request, reply, { engine, settings, docs }, parsed.key, recordId(request, [...scope, params], parsed.key), print.fingerprint)
   }
 }
 
@@ -61,14 +62,14 @@ function scopeOf (request: FastifyRequest, { scope, principal }: RouteSettings):
   if (scope === 'public') return ['public']
   if (typeof scope === 'function') return ['custom', scope(request)]
   const subject = principal(request)
-  return subject === null ? null : ['principal', subject]
+  return subject ? ['principal', subject] : null
 }
 
 function recordId (request: FastifyRequest, scope: string[], key: string): string {
-  return digest('holdfast:record:1', [...scope, request.method, request.routeOptions.url ?? '', canonicalize(request.params ?? {}) ?? '', key])
+  return digest('holdfast:record:1', [...scope, request.method, request.routeOptions.url ?? '', key])
 }
 
-function visibleParts (request: FastifyRequest): Parameters<typeof fingerprintOf>[0] {
-  const { method, query, body, headers, routeOptions } = request
-  return { method, route: routeOptions.url ?? '', query, body, contentType: headers['content-type'] }
+export function askedFor ({ method, query, body, params, headers, routeOptions }: FastifyRequest): Asked {
+  const print = fingerprintOf({ method, route: routeOptions.url ?? '', query, body, contentType: headers['content-type'] })
+  return { print, params: canonicalize(params ?? {}) ?? '' }
 }

@@ -5,7 +5,7 @@ import { settle, settleUnseen } from './capture.js'
 import { checkPluginOptions } from './options.js'
 import type { IdempotencyOptions } from './options.js'
 import { openStore } from './store.js'
-import { kRun } from './types.js'
+import { kAsked, kRun } from './types.js'
 import { wireRoutes } from './wire.js'
 
 /**
@@ -15,6 +15,7 @@ import { wireRoutes } from './wire.js'
 const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, options) => {
   checkPluginOptions(options)
   fastify.decorateRequest('idempotency', null)
+  fastify.decorateRequest(kAsked, null)
   fastify.decorateRequest(kRun, null)
   if (options.enabled === false) return
   const { store, close } = await openStore(options, fastify.log.child({ plugin: 'idempotency' }))

@@ -1,4 +1,5 @@
 import type { Attempt } from '../../services/idempotency/engine.js'
+import type { Fingerprint } from '../../services/idempotency/fingerprint.js'
 import type { IdempotencyRouteOptions, RouteSettings } from './options.js'
 
 /** What a handler may know of its own protection. */
@@ -19,12 +20,21 @@ export interface Run {
   settled: boolean
 }
 
+/** What a request asks for, taken before handlers and later hooks can change it. */
+export interface Asked {
+  print: Fingerprint
+  /** Canonical JSON of the route's params. */
+  params: string
+}
+
+export const kAsked = Symbol('holdfast.idempotency.asked')
 export const kRun = Symbol('holdfast.idempotency.run')
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Null on a request that is not protected, or not yet. */
     idempotency: RequestIdempotency | null
+    [kAsked]: Asked | null
     [kRun]: Run | null
   }
   interface FastifyContextConfig {

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
-import { createClaimHook } from './claim.js'
+import { askedFor, createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
 import { checkRouteConfig, defaults, settingsOf } from './options.js'
 import type { IdempotencyOptions } from './options.js'
+import { kAsked } from './types.js'
 
 /** Appends the claim to every protected route as its last preHandler, and refuses at run time a route that was declared too early to be seen. */
 export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOptions, engine: IdempotencyEngine): void {
@@ -27,6 +28,12 @@ export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOption
     if (wantsProtection(request, methods) && !seen.has(`${request.method} ${request.routeOptions.url}`)) {
       throw new FST_IDEMPOTENCY_NOT_WIRED(`${request.method} ${request.routeOptions.url}`)
     }
+  })
+
+  // The first preHandler, for the claim that is the last: in between the application may put a time or a user into the body, anew in every retry.
+  fastify.addHook('preHandler', (request, reply, done) => {
+    if (request.headers['idempotency-key'] !== undefined && wantsProtection(request, methods)) request[kAsked] = askedFor(request)
+    done()
   })
 }
 

@@ -50,10 +50,17 @@ export function createFailoverStore ({ redis, postgres, log, retryAfter = 1_000,
     async claim (claim) {
       const result = await tryRedis(claim, () => redis.claim(claim), () => claimInPostgres(claim))
       if (inPostgres.has(claim.token) || !isOpen(result)) return result
-      const earlier = await recall.find(claim)
-      if (earlier === null) return result
-      if (result.state === 'claimed') await tryRedis(claim, () => redis.release(claim), async () => false)
-      return earlier
+      const giveBack = async (): Promise<void> => {
+        if (result.state === 'claimed') await tryRedis(claim, () => redis.release(claim), async () => false)
+      }
+      try {
+        const earlier = await recall.find(claim)
+        if (earlier !== null) await giveBack()
+        return earlier ?? result
+      } catch (error) {
+        await giveBack() // the request does not run under this claim: a retry must not wait for its lease
+        throw error
+      }
     },
     extend: (claim) => atHolder(claim, () => redis.extend(claim), () => postgres.extend(claim),
       async () => (await claimInPostgres(claim)).state === 'claimed'),

@@ -12,6 +12,9 @@ export interface RedisStoreOptions {
   prefix: string
 }
 
+/** Methods that ioredis has and its types leave out. */
+type WithBufferScripts<T> = T & Record<'evalshaBuffer' | 'evalBuffer', (script: string, keys: number, ...args: Array<string | number | Buffer>) => Promise<unknown>>
+
 /** A first request costs two commands (claim, complete), a replay one. Needs Redis or Valkey ≥ 7 for SET with NX and GET. */
 export function createRedisStore ({ redis, prefix }: RedisStoreOptions): IdempotencyStore {
   const keyOf = (id: string): string => `${prefix}:${id}`
@@ -24,7 +27,7 @@ export function createRedisStore ({ redis, prefix }: RedisStoreOptions): Idempot
 
   return {
     async claim (claim) {
-      const value = await redis.callBuffer('SET', keyOf(claim.id), encodeClaim(claim), 'PX', claim.retention, 'NX', 'GET') as Buffer | null
+      const value = await redis.setBuffer(keyOf(claim.id), encodeClaim(claim), 'PX', claim.retention, 'NX', 'GET')
       if (value === null) return { state: 'claimed' }
       return isRunning(value) ? await claimAnew(claim) : decode(value, 0)
     },
@@ -44,12 +47,16 @@ export function createRedisStore ({ redis, prefix }: RedisStoreOptions): Idempot
   }
 }
 
-/** EVALSHA, and EVAL once after the server's script cache was emptied (restart, failover, SCRIPT FLUSH). */
+/**
+ * EVALSHA, and EVAL once after the server's script cache was emptied (restart, failover, SCRIPT FLUSH). Commands go by their own methods:
+ * `call` of ioredis 6.0.0 loses the command's name under auto-pipelining.
+ */
 async function evaluate (redis: Redis | Cluster, { sha, source }: Script, key: string, args: Array<string | number | Buffer>): Promise<unknown> {
+  const client = redis as WithBufferScripts<Redis | Cluster>
   try {
-    return await redis.callBuffer('EVALSHA', sha, 1, key, ...args)
+    return await client.evalshaBuffer(sha, 1, key, ...args)
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-    return await redis.callBuffer('EVAL', source, 1, key, ...args)
+    return await client.evalBuffer(source, 1, key, ...args)
   }
 }

@@ -1,0 +1,62 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Test } from 'tap'
+import { removePostgres, startPostgres } from '../services/embedded/postgres.js'
+import { findRedis, startRedis } from '../services/embedded/redis.js'
+
+/** A server that belongs to one test, to be ended and started again on its port. */
+export interface OwnServer {
+  url: string
+  signal: (signal: NodeJS.Signals) => void
+  /** Ends it as a crash would, and waits until it is gone. */
+  kill: () => Promise<void>
+  start: () => Promise<void>
+}
+
+interface Started {
+  url: string
+  port: number
+  pid: number
+  stop: () => Promise<void>
+}
+
+/** The Redis that `npm test` has fetched or found. */
+export const redisBinaries = resolve('.holdfast', 'test', 'redis')
+
+export async function ownRedis (t: Test, { persistent = false } = {}): Promise<OwnServer> {
+  const directory = await temporary(t)
+  const binary = await findRedis({ cacheDirectory: redisBinaries, log: () => {} })
+  return await own(t, (port) => startRedis({ binary, directory, persistent, ...(port === undefined ? {} : { port }) }))
+}
+
+export async function ownPostgres (t: Test): Promise<OwnServer> {
+  const dataDirectory = await temporary(t)
+  t.teardown(() => removePostgres(dataDirectory))
+  return await own(t, (port) => startPostgres({ dataDirectory, ...(port === undefined ? {} : { port }) }))
+}
+
+async function own (t: Test, start: (port?: number) => Promise<Started>): Promise<OwnServer> {
+  let running = await start()
+  const { url, port } = running
+  t.teardown(() => running.stop())
+  const signal = (name: NodeJS.Signals): void => { process.kill(running.pid, name) }
+  return {
+    url,
+    signal,
+    async kill () {
+      signal('SIGKILL')
+      await running.stop() // waits for its end
+    },
+    async start () {
+      running = await start(port)
+    }
+  }
+}
+
+async function temporary (t: Test): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-own-'))
+  await chmod(directory, 0o755) // the user that Postgres runs as has to pass
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
