@@ -36,6 +36,7 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
   const app = Fastify({
     logger,
     bodyLimit: 65_536,
+    pluginTimeout: 0, // the default of 10 s would cut off the wait for a database, which has a deadline of its own
     requestTimeout: 30_000, // Fastify's default is none: a client that never ends its body would be waited for
     return503OnClosing: false, // what is accepted is answered; `connection: close` sends the next request elsewhere
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },

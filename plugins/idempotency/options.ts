@@ -144,17 +144,23 @@ function isStoreOption (value: unknown): boolean {
 export function checkPluginOptions (options: IdempotencyOptions): void {
   const problem = invalidOption(options, rules) ??
     (options.store === undefined ? `option \`store\` must be ${rules.store.expected}, got nothing` : null) ??
-    (options.principal === undefined && options.scope !== 'public' ? 'option `principal` must be a function, unless `scope: \'public\'` is written out, got nothing' : null)
+    (options.principal === undefined && options.scope !== 'public' ? 'option `principal` must be a function, unless `scope: \'public\'` is written out, got nothing' : null) ??
+    livesProblem(options)
   if (problem !== null) throw new FST_IDEMPOTENCY_OPTION_INVALID(problem)
 }
 
 /** Throws FST_IDEMPOTENCY_OPTION_INVALID for a route config that is neither a boolean nor route options. */
-export function checkRouteConfig (config: unknown, route: string): void {
+export function checkRouteConfig (config: unknown, route: string, options: IdempotencyOptions): void {
   if (config === undefined || typeof config === 'boolean') return
-  const problem = typeof config === 'object' && config !== null
-    ? invalidOption(config, routeRules, 'config.idempotency.')
+  const problem = typeof config === 'object' && config !== null && !Array.isArray(config)
+    ? invalidOption(config, routeRules, 'config.idempotency.') ?? livesProblem({ ...options, ...defined(config) })
     : `option \`config.idempotency\` must be true, false or an object, got ${show(config)}`
   if (problem !== null) throw new FST_IDEMPOTENCY_OPTION_INVALID(`route ${route}: ${problem}`)
+}
+
+/** A claim lives as long as the record would: with a shorter retention it would vanish while its lease runs. */
+function livesProblem ({ lease = defaults.lease, retention = defaults.retention }: IdempotencyRouteOptions): string | null {
+  return retention < lease ? `option \`retention\` must be at least \`lease\` (${lease} ms), got ${show(retention)}` : null
 }
 
 export function settingsOf (options: IdempotencyOptions, config: boolean | IdempotencyRouteOptions | undefined): RouteSettings {

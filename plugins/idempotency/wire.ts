@@ -13,7 +13,7 @@ export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOption
 
   fastify.addHook('onRoute', (route) => {
     const config = route.config?.idempotency
-    checkRouteConfig(config, nameOf(route))
+    checkRouteConfig(config, nameOf(route), options)
     for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
     if (config === false || [route.method].flat().every((method) => !isProtected(method))) return
     const hook = createClaimHook({ engine, docs, settings: settingsOf(options, config) })

@@ -26,7 +26,7 @@ export function createFailoverStore ({ redis, postgres, log, retryAfter = 1_000,
   breaker.onBreak(() => log.warn({}, 'Redis cannot be had: keys are claimed in Postgres'))
   breaker.onReset(() => log.info({}, 'Redis is back: keys are claimed there again'))
   const inPostgres = new Set<string>()
-  const recall = createRecall(postgres, now)
+  const recall = createRecall(postgres, log, now)
 
   const tryRedis = async <T>(claim: Claim, viaRedis: () => Promise<T>, viaPostgres: () => Promise<T>): Promise<T> => {
     try {
@@ -94,15 +94,32 @@ interface Recall {
   find: (claim: Claim) => Promise<StoredRecord | null>
 }
 
-/** Remembers until when Postgres may know a key that Redis does not. At first that is the life of what earlier processes left there. */
-function createRecall (postgres: PostgresStore, now: () => number): Recall {
-  let until: number | null = null
+/** A process that had an answer from Redis this short a time ago, ms, would have noticed an outage. One that was idle may have slept through it. */
+const attentive = 100
+
+/** Remembers until when Postgres may know a key that Redis does not: because of our own outages, of other processes' and of earlier ones'. */
+function createRecall (postgres: PostgresStore, log: Log, now: () => number): Recall {
+  let until = 0
+  let lastFind: number | null = null
+
+  const catchUp = async (): Promise<void> => {
+    try {
+      const lifetime = await postgres.lifetime()
+      until = Math.max(until, now() + lifetime)
+    } catch (err) {
+      // Nothing is known yet, or something is to be found there: the key cannot be judged. Else Redis goes on alone.
+      if (lastFind === null || now() < until) throw err
+      log.warn({ err }, 'Postgres cannot be asked whether there was an outage of Redis')
+    }
+  }
+
   return {
     extend (retention) {
-      until = Math.max(until ?? 0, now() + retention)
+      until = Math.max(until, now() + retention)
     },
     async find ({ id, token }) {
-      until ??= now() + await postgres.lifetime()
+      if (lastFind === null || now() - lastFind > attentive) await catchUp()
+      lastFind = now()
       if (now() >= until) return null
       const record = await postgres.get(id)
       return record === null || record.token === token || (record.state === 'running' && record.leaseLeft <= 0) ? null : record
