@@ -38,6 +38,9 @@ export async function onServer (url: string, sql: string): Promise<void> {
 
 export async function testPool (t: Test): Promise<pg.Pool> {
   const pool = new pg.Pool({ connectionString: await testDatabase(t), max: 20 })
+  // A connection that is still closing when its database is dropped is told so.
+  pool.on('error', (error) => { if (!pool.ending) throw error })
+  pool.on('connect', (client) => client.on('error', (error) => { if (!pool.ending) throw error }))
   t.teardown(() => pool.end())
   return pool
 }

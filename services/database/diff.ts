@@ -1,5 +1,5 @@
-import { PrismaPg } from '@prisma/adapter-pg'
-import type { QueryArrayConfig, QueryArrayResult } from 'pg'
+import { silentLog } from '../log.js'
+import { createMigrationAdapter } from './migration-adapter.js'
 import { readMigrations } from './migrations.js'
 import { createSchemaEngine } from './schema-engine.js'
 
@@ -14,7 +14,8 @@ export interface DiffOptions {
 
 /** The SQL that leads from the migrations so far to the schema, or null when there is no difference. */
 export async function diff ({ url, directory, schema }: DiffOptions): Promise<string | null> {
-  const engine = await createSchemaEngine(shadowAdapter(url), schema)
+  const adapter = createMigrationAdapter(url, silentLog)
+  const engine = await createSchemaEngine(adapter, schema)
   try {
     const { stdout } = await engine.diff({
       from: { tag: 'migrations', ...await readMigrations(directory) },
@@ -26,27 +27,6 @@ export async function diff ({ url, directory, schema }: DiffOptions): Promise<st
     return stdout === null || /^\s*(-- This is an empty migration\.)?\s*$/.test(stdout) ? null : stdout
   } finally {
     engine.free()
+    await adapter.close()
   }
-}
-
-const charOid = 18
-const textOid = 25
-
-/** The engine reads the catalogue's "char" columns, which the adapter (7.10) refuses as unsupported: it is shown them as text. */
-function shadowAdapter (connectionString: string): PrismaPg {
-  const adapter = new PrismaPg({ connectionString })
-  const connectToShadowDb = adapter.connectToShadowDb.bind(adapter)
-  adapter.connectToShadowDb = async () => {
-    const shadow = await connectToShadowDb()
-    const pool = shadow.underlyingDriver()
-    const query = pool.query.bind(pool) as (config: QueryArrayConfig) => Promise<QueryArrayResult>
-    Object.assign(pool, { query: async (config: QueryArrayConfig) => showCharAsText(await query(config)) })
-    return shadow
-  }
-  return adapter
-}
-
-function showCharAsText (result: QueryArrayResult): QueryArrayResult {
-  for (const field of result.fields) if (field.dataTypeID === charOid) field.dataTypeID = textOid
-  return result
 }

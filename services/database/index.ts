@@ -41,7 +41,7 @@ export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, s
     pg: pool,
     prisma,
     connect: once(() => connect(pool, { deadline, log, signal }), { isPermanent: (error) => permanentReason(error) !== null }),
-    migrate: once(() => migrate(pool, { directory: join(packageRoot(), 'prisma', 'migrations'), deadline, log, signal })),
+    migrate: once(() => migrate({ url, directory: join(packageRoot(), 'prisma', 'migrations'), deadline, log, signal })),
     close: once(async () => {
       closing.abort(new Error('the database was closed'))
       await prisma.$disconnect()

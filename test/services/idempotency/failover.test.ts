@@ -8,8 +8,9 @@ import { openRequestPath } from '../../../services/idempotency/stores/redis-conn
 import { createRedisStore } from '../../../services/idempotency/stores/redis.js'
 import type { IdempotencyStore } from '../../../services/idempotency/store.js'
 import { silentLog } from '../../../services/log.js'
-import { testPool, until } from '../../helper.js'
+import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
+import { calmPool } from '../../plugins/idempotency/helper.js'
 import { again, newClaim, response } from './conformance.js'
 
 const retryAfter = 200
@@ -36,7 +37,7 @@ async function instance (t: Test, { url }: { url: string }, postgres: PostgresSt
 }
 
 async function ownPostgres (t: Test): Promise<PostgresStore> {
-  return createPostgresStore({ postgres: await testPool(t) })
+  return createPostgresStore({ postgres: await calmPool(t) })
 }
 
 /** Until claims are made in Redis again. */

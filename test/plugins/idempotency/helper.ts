@@ -1,0 +1,68 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyServerOptions, InjectOptions, LightMyRequestResponse } from 'fastify'
+import type { AddressInfo } from 'node:net'
+import type { Pool } from 'pg'
+import type { Test } from 'tap'
+import idempotency, { createMemoryStore } from '../../../plugins/idempotency/index.js'
+import type { IdempotencyOptions, IdempotencyStore } from '../../../plugins/idempotency/index.js'
+import { testPool } from '../../helper.js'
+
+/** The header `x-user` says who calls. */
+export const principal: IdempotencyOptions['principal'] = ({ headers }) => headers['x-user'] === undefined ? null : String(headers['x-user'])
+
+/** An application with the plugin, over the memory store and for the user of `post` unless told otherwise. It is closed with the test. */
+export async function build (t: Test, options: Partial<IdempotencyOptions> = {}, server: FastifyServerOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify(server)
+  t.teardown(() => app.close())
+  await app.register(idempotency, { store: 'memory', principal, ...options })
+  return app
+}
+
+/** A POST by user 1 with key `k`. */
+export function post (app: FastifyInstance, url: string, { headers, ...changes }: Omit<InjectOptions, 'url'> = {}): Promise<LightMyRequestResponse> {
+  return app.inject({ method: 'POST', url, ...changes, headers: { 'x-user': '1', 'idempotency-key': 'k', ...headers } })
+}
+
+export interface Gate {
+  opened: Promise<void>
+  open: () => void
+}
+
+/** Something that a handler waits for. */
+export function gate (): Gate {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => { open = resolve })
+  return { opened, open }
+}
+
+/** Calls that reached the memory store, in order, with the store itself. `changes` replace methods. */
+export function watchedStore (changes: Partial<IdempotencyStore> = {}): { store: IdempotencyStore, calls: string[] } {
+  const calls: string[] = []
+  const store: IdempotencyStore = { ...createMemoryStore(), ...changes }
+  const watched = Object.fromEntries(Object.entries(store).map(([name, method]: [string, (...args: never[]) => unknown]) =>
+    [name, (...args: never[]) => { calls.push(name); return method(...args) }]))
+  return { store: watched as unknown as IdempotencyStore, calls }
+}
+
+/** Listens on a free port and returns it. */
+export async function listen (app: FastifyInstance): Promise<number> {
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return (app.server.address() as AddressInfo).port
+}
+
+/** Sends bytes as they are and returns all that comes back until the server closes. */
+export async function raw (port: number, lines: string[], body = ''): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.setEncoding('latin1')
+  socket.write(Buffer.from(lines.concat('host: test', 'connection: close', `content-length: ${body.length}`, '', body).join('\r\n'), 'latin1'))
+  return await text(socket)
+}
+
+/** A pool that survives the drop of its database right after its end: `pool.end()` does not wait for the backends, which then report their termination. */
+export async function calmPool (t: Test): Promise<Pool> {
+  const pool = await testPool(t)
+  pool.on('error', () => {})
+  return pool
+}

@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import Fastify from 'fastify'
+import t from 'tap'
+import idempotency from '../../../plugins/idempotency/index.js'
+import * as errors from '../../../plugins/idempotency/errors.js'
+import { defaults } from '../../../plugins/idempotency/options.js'
+import { build } from './helper.js'
+
+const readme = await readFile(new URL('../../../plugins/idempotency/README.md', import.meta.url), 'utf8')
+
+/** The cells of the table that follows `before`, without its head. */
+function table (before: string): string[][] {
+  const [, after = ''] = readme.split(before)
+  const lines = after.slice(after.indexOf('|')).split('\n')
+  return lines.slice(2, lines.findIndex((line) => !line.startsWith('|'))).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
+}
+
+const codeOf = (cell = ''): string => cell.replaceAll('`', '')
+const known = (message: string): string[] => message.replace(/.*expected one of /, '').split(', ').sort()
+
+await t.test('the errors that exist are those of the table, with their status', async (t) => {
+  const documented = Object.fromEntries(table('\n## Errors\n').map(([code, status]) => [codeOf(code), Number(status)]))
+  const { titles, ...created } = errors
+  t.same(documented, Object.fromEntries(Object.entries(created).map(([name, Make]) => [name, new Make('').statusCode])))
+  for (const [name, Make] of Object.entries(created)) t.equal(new Make('').code, name)
+  for (const code of Object.keys(titles)) t.ok(code in created, `${code} has a title`)
+})
+
+await t.test('every row of a table says something in every cell but the unit', async (t) => {
+  for (const row of table('\n## Errors\n')) t.ok(row.length === 4 && row.every(Boolean), row.join())
+  for (const row of [...table('in `config.idempotency`:'), ...table('Of the plugin only:')]) t.ok(row.length === 5 && row.every((cell, column) => column === 3 || cell), row.join())
+})
+
+await t.test('the options that are known are those of the tables', async (t) => {
+  const [forRoutes, forPlugin] = [table('in `config.idempotency`:'), table('Of the plugin only:')].map((rows) => rows.map(([name]) => codeOf(name)))
+  const app = await build(t)
+  try {
+    app.post('/', { config: { idempotency: { unknown: 1 } as object } }, async () => 'ok')
+    t.fail('an unknown option was taken')
+  } catch (error) {
+    t.same(forRoutes?.sort(), known((error as Error).message))
+  }
+  const other = Fastify()
+  t.teardown(() => other.close())
+  const failure = await other.register(idempotency, { unknown: 1 } as never).then(() => null, (error: Error) => error)
+  t.same([...forRoutes ?? [], ...forPlugin ?? []].sort(), known(failure?.message ?? ''))
+})
+
+await t.test('the defaults are those of the tables', async (t) => {
+  const documented = Object.fromEntries([...table('in `config.idempotency`:'), ...table('Of the plugin only:')].map(([name, , value]) => [codeOf(name), codeOf(value)]))
+  const { store, principal, onStoreFailure, ...rest } = documented
+  t.same(rest, Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, written(value)])))
+  t.same([store, principal], ['none', 'none'])
+  t.match(onStoreFailure, /^'proceed'/)
+})
+
+/** As in TypeScript. */
+function written (value: unknown): string {
+  if (typeof value === 'number') return value.toLocaleString('en').replaceAll(',', '_')
+  return Array.isArray(value) ? `[${value.map(written).join(', ')}]` : typeof value === 'string' ? `'${value}'` : String(value)
+}

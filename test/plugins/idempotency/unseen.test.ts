@@ -1,0 +1,125 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { Readable } from 'node:stream'
+import t from 'tap'
+import { until } from '../../helper.js'
+import { build, gate, listen, post, raw, watchedStore } from './helper.js'
+
+await t.test('an answer that is too large reaches the first caller whole, and a retry is told so without a second run', async (t) => {
+  const app = await build(t, { maxResponseBytes: 1_000 })
+  let runs = 0
+  app.post<{ Params: { size: string } }>('/:size', async ({ params }) => { runs++; return 'ü'.repeat(Number(params.size) / 2) })
+  t.equal((await post(app, '/1000')).rawPayload.length, 1_000)
+  t.equal((await post(app, '/1000')).headers['idempotent-replayed'], 'true')
+  t.equal((await post(app, '/1002')).rawPayload.length, 1_002)
+  for (let retry = 0; retry < 2; retry++) {
+    const answer = await post(app, '/1002')
+    t.equal(answer.statusCode, 409)
+    t.match(answer.json(), { code: 'FST_IDEMPOTENCY_RESULT_UNAVAILABLE', title: 'The result for this Idempotency-Key is unavailable' })
+    t.notOk('retry-after' in answer.headers, 'a later retry gets no other answer')
+  }
+  t.equal((await post(app, '/1002', { payload: { other: true } })).statusCode, 422)
+  t.equal(runs, 2)
+})
+
+await t.test('a streamed answer reaches the first caller, and a retry is told that it was not kept', async (t) => {
+  const app = await build(t)
+  let runs = 0
+  app.post('/node', async (request, reply) => { runs++; return reply.send(Readable.from(['a', 'b'])) })
+  app.post('/web', async (request, reply) => { runs++; return reply.send(new Response('ab', { status: 202 })) })
+  for (const url of ['/node', '/web']) {
+    t.equal((await post(app, url)).payload, 'ab')
+    t.match((await post(app, url)).json(), { code: 'FST_IDEMPOTENCY_RESULT_UNAVAILABLE' })
+  }
+  t.equal(runs, 2)
+})
+
+await t.test('a web Response of 5xx gives the key back', async (t) => {
+  const app = await build(t)
+  app.post('/', async (request, reply) => reply.send(new Response('no', { status: 503 })))
+  for (let retry = 0; retry < 2; retry++) t.equal((await post(app, '/')).statusCode, 503)
+})
+
+for (const [name, hijack] of [['reply.hijack()', true], ['reply.raw.end() alone', false]] as const) {
+  await t.test(`after ${name} a retry is told that the answer was not kept`, async (t) => {
+    const { store, calls } = watchedStore()
+    const app = await build(t, { store })
+    let runs = 0
+    app.post('/', async (request, reply) => {
+      runs++
+      if (hijack) reply.hijack()
+      reply.raw.end('raw')
+      if (!hijack) return reply
+    })
+    const port = await listen(app)
+    t.match(await raw(port, ['POST / HTTP/1.1', 'x-user: 1', 'idempotency-key: k']), /raw/)
+    await until('the net has caught it', () => calls.includes('complete'))
+    t.match((await post(app, '/')).json(), { code: 'FST_IDEMPOTENCY_RESULT_UNAVAILABLE' })
+    t.equal(runs, 1)
+  })
+}
+
+await t.test('a hijacked answer of 5xx gives the key back', async (t) => {
+  const { store, calls } = watchedStore()
+  const app = await build(t, { store })
+  app.post('/', async (request, reply) => {
+    reply.hijack()
+    reply.raw.statusCode = 503
+    reply.raw.end()
+  })
+  t.equal((await post(app, '/')).statusCode, 503)
+  await until('the key is back', () => calls.includes('release'))
+  t.equal((await post(app, '/')).statusCode, 503)
+})
+
+await t.test('the 503 of handlerTimeout goes out while the handler runs, and does not give the key back', async (t) => {
+  const { store, calls } = watchedStore()
+  const app = await build(t, { store })
+  const finish = gate()
+  let runs = 0
+  app.post('/', { handlerTimeout: 50 }, async () => {
+    runs++
+    await finish.opened
+    return 'late'
+  })
+  // Without a body: Fastify 5.12.8 forgets the timeout of a request over HTTP once its body is read.
+  const port = await listen(app)
+  const send = (): Promise<string> => raw(port, ['POST / HTTP/1.1', 'x-user: 1', 'idempotency-key: k'])
+  t.match(await send(), /^HTTP\/1.1 503 [^]*FST_ERR_HANDLER_TIMEOUT/)
+  t.match(await send(), /^HTTP\/1.1 409 [^]*retry-after: \d+/)
+  finish.open()
+  t.match(await send(), /^HTTP\/1.1 409 /)
+  t.equal(runs, 1)
+  t.same(calls, ['claim', 'claim', 'claim'])
+})
+
+await t.test('a handler within its handlerTimeout is kept as any other', async (t) => {
+  const app = await build(t, {}, { handlerTimeout: 60_000 })
+  app.post('/', async () => 'ok')
+  await post(app, '/')
+  t.equal((await post(app, '/')).headers['idempotent-replayed'], 'true')
+})
+
+for (const handlerTimeout of [0, 60_000]) {
+  await t.test(`the answer to a client that has gone is kept for its retry${handlerTimeout > 0 ? ', with a handlerTimeout too' : ''}`, async (t) => {
+    const { store, calls } = watchedStore()
+    const app = await build(t, { store }, handlerTimeout > 0 ? { handlerTimeout } : {})
+    const [entered, gone] = [gate(), gate()]
+    let runs = 0
+    app.post('/', async (request) => {
+      request.raw.socket.once('close', gone.open)
+      entered.open()
+      await gone.opened
+      return { run: ++runs }
+    })
+    const socket = connect(await listen(app), '127.0.0.1')
+    socket.write('POST / HTTP/1.1\r\nhost: a\r\nx-user: 1\r\nidempotency-key: k\r\ncontent-length: 0\r\n\r\n')
+    await entered.opened
+    socket.destroy()
+    await once(socket, 'close')
+    await until('the answer is kept', () => calls.includes('complete'))
+    const retry = await post(app, '/')
+    t.same(retry.json(), { run: 1 })
+    t.equal(retry.headers['idempotent-replayed'], 'true')
+  })
+}
