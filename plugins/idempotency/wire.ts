@@ -3,7 +3,7 @@ import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
 import { askedFor, createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
 import { checkRouteConfig, defaults, settingsOf } from './options.js'
-import type { IdempotencyOptions } from './options.js'
+import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
 import { kAsked } from './types.js'
 
 /** Appends the claim to every protected route as its last preHandler, and refuses at run time a route that was declared too early to be seen. */
@@ -15,19 +15,18 @@ export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOption
     const config = route.config?.idempotency
     checkRouteConfig(config, nameOf(route), options)
     for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
-    if (config === false || [route.method].flat().every((method) => !isProtected(method))) return
+    const all = [route.method].flat()
+    const covered = all.filter((method) => isProtected(config, method, methods))
+    if (covered.length === 0) return
     const hook = createClaimHook({ engine, docs, settings: settingsOf(options, config) })
-    route.preHandler = [...[route.preHandler ?? []].flat(), async (request, reply) => isProtected(request.method) ? await hook(request, reply) : undefined]
-
-    function isProtected (method: string): boolean {
-      return method !== 'HEAD' && (config !== undefined || methods.includes(method))
-    }
+    const claim: typeof hook = covered.length === all.length ? hook : async (request, reply) => covered.includes(request.method) ? await hook(request, reply) : undefined
+    route.preHandler = [...[route.preHandler ?? []].flat(), claim]
   })
 
-  fastify.addHook('onRequest', async (request) => {
-    if (wantsProtection(request, methods) && !seen.has(`${request.method} ${request.routeOptions.url}`)) {
-      throw new FST_IDEMPOTENCY_NOT_WIRED(`${request.method} ${request.routeOptions.url}`)
-    }
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const route = `${request.method} ${request.routeOptions.url}`
+    if (wantsProtection(request, methods) && !seen.has(route)) done(new FST_IDEMPOTENCY_NOT_WIRED(route))
+    else done()
   })
 
   // The first preHandler, for the claim that is the last: in between the application may put a time or a user into the body, anew in every retry.
@@ -38,8 +37,12 @@ export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOption
 }
 
 function wantsProtection ({ is404, method, routeOptions }: FastifyRequest, methods: string[]): boolean {
-  const config = routeOptions.config?.idempotency
-  return !is404 && config !== false && (methods.includes(method) || (config !== undefined && method !== 'HEAD'))
+  return !is404 && isProtected(routeOptions.config?.idempotency, method, methods)
+}
+
+/** A route that says something of idempotency is protected for each of its methods, any other for the plugin's. HEAD is the GET that Fastify adds. */
+function isProtected (config: boolean | IdempotencyRouteOptions | undefined, method: string, methods: string[]): boolean {
+  return config !== false && method !== 'HEAD' && (config !== undefined || methods.includes(method))
 }
 
 function nameOf ({ method, url }: RouteOptions): string {

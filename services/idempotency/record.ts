@@ -27,4 +27,7 @@ export type StoredRecord =
   /** Finished, but its response cannot be replayed. */
   | { state: 'tombstone', fingerprint: string, token: string }
 
-export type ClaimResult = { state: 'claimed' } | StoredRecord
+export type ClaimResult =
+  /** `recovered`: another attempt held the key and its lease was past. What it did before is not known. */
+  | { state: 'claimed', recovered: boolean }
+  | StoredRecord

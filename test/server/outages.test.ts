@@ -17,13 +17,13 @@ await t.test('while Redis is gone requests go on through Postgres, and it is use
   t.equal((await postShare(base, authorization, before)).status, 201)
 
   const statuses: number[] = []
-  let killed = false
+  const outage = { over: false }
   const load = (async () => {
-    while (!killed || statuses.length < 200) statuses.push((await postShare(base, authorization, randomUUID())).status)
+    while (!outage.over || statuses.length < 200) statuses.push((await postShare(base, authorization, randomUUID())).status)
   })()
   await until('requests are being served', () => statuses.length > 20)
   await redis.kill()
-  killed = true
+  outage.over = true
   await load
   t.strictSame([...new Set(statuses)], [201])
 

@@ -54,7 +54,7 @@ export function createFailoverStore ({ redis, postgres, log, retryAfter = 1_000,
         if (result.state === 'claimed') await tryRedis(claim, () => redis.release(claim), async () => false)
       }
       try {
-        const earlier = await recall.find(claim)
+        const earlier = await recall.find(claim, result)
         if (earlier !== null) await giveBack()
         return earlier ?? result
       } catch (error) {
@@ -90,8 +90,8 @@ function isOpen (result: ClaimResult): boolean {
 interface Recall {
   /** Called when Redis failed: records may be made in Postgres from now on. */
   extend: (retention: number) => void
-  /** The record that Postgres holds for the key, or null when it holds none or need not be asked. */
-  find: (claim: Claim) => Promise<StoredRecord | null>
+  /** The record that Postgres holds for the key, or null when it holds none or need not be asked. `seen` is what Redis says of it. */
+  find: (claim: Claim, seen: ClaimResult) => Promise<StoredRecord | null>
 }
 
 /** A process that had an answer from Redis this short a time ago, ms, would have noticed an outage. One that was idle may have slept through it. */
@@ -117,10 +117,12 @@ function createRecall (postgres: PostgresStore, log: Log, now: () => number): Re
     extend (retention) {
       until = Math.max(until, now() + retention)
     },
-    async find ({ id, token }) {
+    async find ({ id, token }, seen) {
       if (lastFind === null || now() - lastFind > attentive) await catchUp()
       lastFind = now()
-      if (now() >= until) return null
+      // A claim that was left behind in Redis may be that of a request whose reply from Redis was late and which was then finished in Postgres.
+      const left = seen.state === 'claimed' && seen.recovered
+      if (now() >= until && !left) return null
       const record = await postgres.get(id)
       return record === null || record.token === token || (record.state === 'running' && record.leaseLeft <= 0) ? null : record
     }

@@ -41,7 +41,7 @@ export function createMemoryStore ({ now = () => performance.now() }: MemoryStor
       const entry = read(claim.id)
       if (entry !== undefined && !isFree(entry, claim, now())) return toRecord(entry, now())
       begin(claim)
-      return { state: 'claimed' }
+      return { state: 'claimed', recovered: entry !== undefined && entry.token !== claim.token }
     },
     async extend (claim) {
       if (owned(claim)?.record.state !== 'running') return false

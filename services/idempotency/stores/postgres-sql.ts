@@ -8,11 +8,13 @@ const columns = `state, encode(fingerprint, 'hex') AS fingerprint, token,
   extract(epoch FROM lease_until - now())::float8 * 1000 AS lease_left, status, headers, body`
 
 /**
- * Input: $3 fingerprint, $4 lease, $5 retention. Output: one row with state 'claimed', or the record that holds the key; no row when a
+ * Input: $3 fingerprint, $4 lease, $5 retention. Output: one row with state 'claimed', and whether another attempt was taken over, or the record that holds the key; no row when a
  * concurrent claim committed after this statement's snapshot was taken: then ask again.
  */
 export const claim = `
-WITH mine AS (
+WITH other AS (
+  SELECT FROM idempotency_records WHERE id = $1 AND token <> $2 AND state = 'running' AND expires_at > now()
+), mine AS (
   INSERT INTO idempotency_records AS held (id, token, fingerprint, state, lease_until, expires_at)
   VALUES ($1, $2, $3, 'running', now() + $4 * interval '1 ms', now() + $5 * interval '1 ms')
   ON CONFLICT (id) DO UPDATE SET
@@ -22,9 +24,9 @@ WITH mine AS (
     OR held.state = 'running' AND (held.token = excluded.token OR held.lease_until <= now() AND held.fingerprint = excluded.fingerprint)
   RETURNING held.id
 )
-SELECT 'claimed' AS state, NULL AS fingerprint, NULL AS token, NULL AS lease_left, NULL AS status, NULL AS headers, NULL AS body FROM mine
+SELECT 'claimed' AS state, NULL AS fingerprint, NULL AS token, NULL AS lease_left, NULL AS status, NULL AS headers, NULL AS body, EXISTS (SELECT FROM other) AS recovered FROM mine
 UNION ALL
-SELECT ${columns} FROM idempotency_records WHERE id = $1 AND expires_at > now() AND NOT EXISTS (SELECT FROM mine)`
+SELECT ${columns}, false FROM idempotency_records WHERE id = $1 AND expires_at > now() AND NOT EXISTS (SELECT FROM mine)`
 
 /** Input: $3 lease, $4 retention. Output: a row when the claim is this attempt's. */
 export const extend = `

@@ -22,7 +22,7 @@ export interface PostgresStore extends IdempotencyStore {
   lifetime: () => Promise<number>
 }
 
-type Row = { state: 'claimed' } | {
+type Row = { state: 'claimed', recovered: boolean } | {
   state: StoredRecord['state']
   fingerprint: string
   token: string
@@ -45,7 +45,7 @@ export function createPostgresStore ({ postgres }: PostgresStoreOptions): Postgr
     async claim ({ id, token, fingerprint, lease, retention }) {
       for (let tries = 0; tries < maxTries; tries++) {
         const [row] = await query(sql.claim, [Buffer.from(id, 'hex'), token, Buffer.from(fingerprint, 'hex'), lease, retention]) as Row[]
-        if (row !== undefined) return row.state === 'claimed' ? { state: 'claimed' } : toRecord(row)
+        if (row !== undefined) return row.state === 'claimed' ? { state: 'claimed', recovered: row.recovered } : toRecord(row)
       }
       throw new Error(`the claim met a concurrent one ${maxTries} times in a row`)
     },

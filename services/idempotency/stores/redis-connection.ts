@@ -3,9 +3,10 @@ import type { Cluster, Redis } from 'ioredis'
 
 /**
  * Options of a connection that requests wait on. A command is never re-sent after a lost reply (`SET NX` would then answer "taken" to its own
- * holder), never queued while disconnected, and never waited for longer than this. Commands of one event-loop turn leave together.
+ * holder) and never queued while disconnected; a connection that answers nothing for `socketTimeout` ms is given up and opened anew. Commands
+ * of one event-loop turn leave together. How long one answer is waited for: redis-deadline.ts.
  */
-const requestPath = { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: 500, enableAutoPipelining: true }
+const requestPath = { maxRetriesPerRequest: 0, enableOfflineQueue: false, socketTimeout: 5_000, enableAutoPipelining: true }
 
 /** How long a start waits for the first connection, ms. The store copes with one that comes later. */
 const startTimeout = 2_000

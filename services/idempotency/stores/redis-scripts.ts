@@ -21,20 +21,22 @@ function script (source: string): Script {
 /**
  * Looks again at a key that was found running, and takes it over when its lease is past.
  * Input: KEYS[1]; ARGV[1] the value of the new claim, ARGV[2] its retention in ms.
- * Output: { '' } when it is ours now, else { value, ms of the lease left }.
+ * Output: { '', 1 when another attempt was taken over, else 0 } when it is ours now, else { value, ms of the lease left }.
  */
 export const takeOver = script(`
 local value = redis.call('GET', KEYS[1])
+local recovered = 0
 if value then
   if string.sub(value, 1, 1) ~= 'r' then return { value, 0 } end
   if string.sub(value, 2, 23) ~= string.sub(ARGV[1], 2, 23) then
     local lease, retention = string.match(string.sub(value, 56), '^(%d+):(%d+)$')
     local left = tonumber(lease) - tonumber(retention) + redis.call('PTTL', KEYS[1])
     if left > 0 or string.sub(value, 24, 55) ~= string.sub(ARGV[1], 24, 55) then return { value, left } end
+    recovered = 1
   end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return { '' }
+return { '', recovered }
 `)
 
 /**

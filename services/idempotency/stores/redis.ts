@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Claim, ClaimResult } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
+import { answered } from './redis-deadline.js'
 import { complete, extend, look, release, takeOver } from './redis-scripts.js'
 import type { Script } from './redis-scripts.js'
 import { decode, encodeClaim, encodeFinished, isRunning, leaseLeft } from './redis-value.js'
@@ -21,14 +22,14 @@ export function createRedisStore ({ redis, prefix }: RedisStoreOptions): Idempot
   const run = (script: Script, id: string, ...args: Array<string | number | Buffer>): Promise<unknown> => evaluate(redis, script, keyOf(id), args)
 
   const claimAnew = async (claim: Claim): Promise<ClaimResult> => {
-    const [value, left] = await run(takeOver, claim.id, encodeClaim(claim), claim.retention) as [Buffer, number | undefined]
-    return value.length === 0 ? { state: 'claimed' } : decode(value, left ?? 0)
+    const [value, number] = await run(takeOver, claim.id, encodeClaim(claim), claim.retention) as [Buffer, number]
+    return value.length === 0 ? { state: 'claimed', recovered: number === 1 } : decode(value, number)
   }
 
   return {
     async claim (claim) {
-      const value = await redis.setBuffer(keyOf(claim.id), encodeClaim(claim), 'PX', claim.retention, 'NX', 'GET')
-      if (value === null) return { state: 'claimed' }
+      const value = await answered(redis.setBuffer(keyOf(claim.id), encodeClaim(claim), 'PX', claim.retention, 'NX', 'GET'))
+      if (value === null) return { state: 'claimed', recovered: false }
       return isRunning(value) ? await claimAnew(claim) : decode(value, 0)
     },
     async extend ({ id, token, retention }) {
@@ -54,9 +55,9 @@ export function createRedisStore ({ redis, prefix }: RedisStoreOptions): Idempot
 async function evaluate (redis: Redis | Cluster, { sha, source }: Script, key: string, args: Array<string | number | Buffer>): Promise<unknown> {
   const client = redis as WithBufferScripts<Redis | Cluster>
   try {
-    return await client.evalshaBuffer(sha, 1, key, ...args)
+    return await answered(client.evalshaBuffer(sha, 1, key, ...args))
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-    return await client.evalBuffer(source, 1, key, ...args)
+    return await answered(client.evalBuffer(source, 1, key, ...args))
   }
 }

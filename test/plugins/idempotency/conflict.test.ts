@@ -5,7 +5,7 @@ import t from 'tap'
 import idempotency from '../../../plugins/idempotency/index.js'
 import type { IdempotencyOptions } from '../../../plugins/idempotency/index.js'
 import { testPrefix, testRedis } from '../../helper.js'
-import { build, calmPool, gate, post, principal, watchedStore } from './helper.js'
+import { build, testPool, gate, post, principal, watchedStore } from './helper.js'
 
 await t.test('another body under the same key is 422 while the first runs and after, and the first is still replayed', async (t) => {
   const { store, calls } = watchedStore()
@@ -62,8 +62,8 @@ await t.test('Retry-After is never 0', async (t) => {
 type Open = (t: Test) => Promise<IdempotencyOptions['store']>
 const shared: Array<[string, Open]> = [
   ['Redis', async (t) => ({ redis: testRedis(t) })],
-  ['Postgres', async (t) => ({ postgres: await calmPool(t) })],
-  ['Redis and Postgres', async (t) => ({ redis: testRedis(t), postgres: await calmPool(t) })]
+  ['Postgres', async (t) => ({ postgres: await testPool(t) })],
+  ['Redis and Postgres', async (t) => ({ redis: testRedis(t), postgres: await testPool(t) })]
 ]
 
 for (const [name, open] of shared) {

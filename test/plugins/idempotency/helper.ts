@@ -3,11 +3,10 @@ import { text } from 'node:stream/consumers'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions, InjectOptions, LightMyRequestResponse } from 'fastify'
 import type { AddressInfo } from 'node:net'
-import type { Pool } from 'pg'
 import type { Test } from 'tap'
 import idempotency, { createMemoryStore } from '../../../plugins/idempotency/index.js'
 import type { IdempotencyOptions, IdempotencyStore } from '../../../plugins/idempotency/index.js'
-import { testPool } from '../../helper.js'
+export { testPool } from '../../helper.js'
 
 /** The header `x-user` says who calls. */
 export const principal: IdempotencyOptions['principal'] = ({ headers }) => headers['x-user'] === undefined ? null : String(headers['x-user'])
@@ -58,11 +57,4 @@ export async function raw (port: number, lines: string[], body = ''): Promise<st
   socket.setEncoding('latin1')
   socket.write(Buffer.from(lines.concat('host: test', 'connection: close', `content-length: ${body.length}`, '', body).join('\r\n'), 'latin1'))
   return await text(socket)
-}
-
-/** A pool that survives the drop of its database right after its end: `pool.end()` does not wait for the backends, which then report their termination. */
-export async function calmPool (t: Test): Promise<Pool> {
-  const pool = await testPool(t)
-  pool.on('error', () => {})
-  return pool
 }

@@ -6,7 +6,7 @@ import t from 'tap'
 import idempotency from '../../../plugins/idempotency/index.js'
 import type { IdempotencyOptions } from '../../../plugins/idempotency/index.js'
 import { redisUrl, testPrefix, testRedis, until } from '../../helper.js'
-import { calmPool, gate, post, principal } from './helper.js'
+import { testPool, gate, post, principal } from './helper.js'
 
 async function build (t: Test, options: Partial<IdempotencyOptions> & Pick<IdempotencyOptions, 'store'>): Promise<FastifyInstance> {
   const app = Fastify()
@@ -57,7 +57,7 @@ await t.test('a first request costs two commands, a replay one, and a duplicate 
 
 await t.test('with Postgres behind it, Redis gets no more commands', async (t) => {
   const prefix = testPrefix()
-  const app = await build(t, { store: { redis: testRedis(t), postgres: await calmPool(t) }, prefix })
+  const app = await build(t, { store: { redis: testRedis(t), postgres: await testPool(t) }, prefix })
   await post(app, '/')
   const request = (): Promise<unknown> => post(app, '/', { headers: { 'idempotency-key': 'a' } })
   t.same(await commandsOf(t, prefix, request), ['set', 'evalsha'])
@@ -96,7 +96,7 @@ await t.test('a client with a key prefix, a database or a lazy connection of its
 
 await t.test('after close no connection of the plugin is left, and the application\'s own client and pool work on', async (t) => {
   const connectionName = testPrefix()
-  const [redis, postgres] = [new Redis(redisUrl(), { connectionName }), await calmPool(t)]
+  const [redis, postgres] = [new Redis(redisUrl(), { connectionName }), await testPool(t)]
   t.teardown(() => redis.quit())
   const count = async (): Promise<number> => String(await redis.client('LIST')).split(`name=${connectionName} `).length - 1
   const app = await build(t, { store: { redis, postgres } })

@@ -10,7 +10,7 @@ import type { IdempotencyStore } from '../../../services/idempotency/store.js'
 import { silentLog } from '../../../services/log.js'
 import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
-import { calmPool } from '../../plugins/idempotency/helper.js'
+import { testPool } from '../../plugins/idempotency/helper.js'
 import { again, newClaim, response } from './conformance.js'
 
 const retryAfter = 200
@@ -37,7 +37,7 @@ async function instance (t: Test, { url }: { url: string }, postgres: PostgresSt
 }
 
 async function ownPostgres (t: Test): Promise<PostgresStore> {
-  return createPostgresStore({ postgres: await calmPool(t) })
+  return createPostgresStore({ postgres: await testPool(t) })
 }
 
 /** Until claims are made in Redis again. */
@@ -54,7 +54,7 @@ await t.test('claims are made in Redis while it is there', async (t) => {
   const postgres = await ownPostgres(t)
   const one = await instance(t, await ownRedis(t), postgres)
   const claim = newClaim()
-  t.same(await one.store.claim(claim), { state: 'claimed' })
+  t.same(await one.store.claim(claim), { state: 'claimed', recovered: false })
   t.match(await one.redis.get(claim.id), { state: 'running' })
   t.equal(await postgres.get(claim.id), null)
 })
@@ -64,14 +64,14 @@ await t.test('claims go on in Postgres when Redis was killed, with the same answ
   const [one, other] = [await instance(t, server, postgres), await instance(t, server, postgres)]
   await server.kill()
   const claim = newClaim()
-  t.same(await one.store.claim(claim), { state: 'claimed' })
+  t.same(await one.store.claim(claim), { state: 'claimed', recovered: false })
   t.match(await other.store.claim(again(claim)), { state: 'running', token: claim.token })
   t.equal(await one.store.complete(claim, response), true)
   t.match(await other.store.claim(again(claim)), { state: 'completed', token: claim.token })
   const failed = newClaim()
   await one.store.claim(failed)
   t.equal(await one.store.release(failed), true)
-  t.same(await other.store.claim(again(failed)), { state: 'claimed' })
+  t.same(await other.store.claim(again(failed)), { state: 'claimed', recovered: false })
 })
 
 await t.test('a process that starts while Redis is down works with Postgres, and uses Redis when it comes', async (t) => {
@@ -79,7 +79,7 @@ await t.test('a process that starts while Redis is down works with Postgres, and
   await server.kill()
   const one = await instance(t, server, postgres)
   const claim = newClaim()
-  t.same(await one.store.claim(claim), { state: 'claimed' })
+  t.same(await one.store.claim(claim), { state: 'claimed', recovered: false })
   t.equal(await one.store.complete(claim, response), true)
   await server.start()
   await served(one)
@@ -168,7 +168,7 @@ await t.test('a frozen Redis costs about three command timeouts, then nothing, a
   const took: number[] = []
   for (const claim of claims) {
     const begin = performance.now()
-    t.same(await one.store.claim(claim), { state: 'claimed' })
+    t.same(await one.store.claim(claim), { state: 'claimed', recovered: false })
     t.equal(await one.store.complete(claim, response), true)
     took.push(performance.now() - begin)
   }
@@ -216,7 +216,7 @@ await t.test('without an outage of Redis, one of Postgres does not matter', asyn
   isDown = true
   one.skip(1_000)
   const claim = newClaim()
-  t.same(await one.store.claim(claim), { state: 'claimed' })
+  t.same(await one.store.claim(claim), { state: 'claimed', recovered: false })
   t.equal(await one.store.complete(claim, response), true)
   t.match(await one.store.claim(again(claim)), { state: 'completed' })
 })

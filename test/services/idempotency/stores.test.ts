@@ -4,6 +4,7 @@ import { PrismaClient } from '../../../prisma/generated/client.js'
 import { createFailoverStore } from '../../../services/idempotency/stores/failover.js'
 import { createMemoryStore } from '../../../services/idempotency/stores/memory.js'
 import { createPostgresStore } from '../../../services/idempotency/stores/postgres.js'
+import { openRequestPath } from '../../../services/idempotency/stores/redis-connection.js'
 import { createRedisStore } from '../../../services/idempotency/stores/redis.js'
 import { silentLog } from '../../../services/log.js'
 import { testPool, testPrefix, testRedis } from '../../helper.js'
@@ -11,7 +12,9 @@ import { conformance } from './conformance.js'
 
 const pool = await testPool(t)
 const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
-const redis = testRedis(t)
+// The connection that the plugin uses: ioredis behaves otherwise under auto-pipelining.
+const redis = await openRequestPath(testRedis(t), (error) => { throw error })
+t.teardown(() => { redis.disconnect() })
 
 await conformance(t, 'memory', async () => createMemoryStore())
 await conformance(t, 'redis', async () => createRedisStore({ redis, prefix: testPrefix() }))
