@@ -5,6 +5,7 @@ import auth from './plugins/api/auth/index.js'
 import problemPages from './plugins/api/problem-pages.js'
 import problems, { answerFrameworkError } from './plugins/api/problems.js'
 import shares from './plugins/api/shares/index.js'
+import configuration from './plugins/config/index.js'
 import database from './plugins/database/index.js'
 import jwt from './plugins/external/jwt.js'
 import rateLimit from './plugins/external/rate-limit.js'
@@ -47,6 +48,7 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
     await app.register(lifecycle)
     await app.register(problems, { docs })
     await app.register(health)
+    await app.register(configuration, { config })
     await app.register(metrics)
     await app.register(swagger, { version: '1' })
     await app.register(database, { url: config.databaseUrl, poolSize: config.databasePoolSize, deadline: config.databaseConnectTimeoutMs, signal })

@@ -62,7 +62,7 @@ await t.test('without Redis the server starts, and uses it once it is there', as
   const redis = await ownRedis(t)
   await redis.kill()
   const { base } = await spawnServer(t, { ...await testEnvironment(t), REDIS_URL: redis.url })
-  t.match(await ready(base), { status: 'degraded', phases: [{ name: 'database', state: 'ready' }, { name: 'migrations', state: 'ready' }, { name: 'redis', state: 'degraded' }] })
+  t.match(await ready(base), { status: 'degraded', phases: [{ name: 'config', state: 'ready' }, { name: 'database', state: 'ready' }, { name: 'migrations', state: 'ready' }, { name: 'redis', state: 'degraded' }] })
   t.equal((await postShare(base, await logInAt(base), randomUUID())).status, 201)
   await redis.start()
   await until('Redis is found', async () => (await ready(base)).status === 'ready')

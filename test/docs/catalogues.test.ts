@@ -1,0 +1,60 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import * as apiErrors from '../../plugins/api/errors.js'
+import * as idempotencyErrors from '../../plugins/idempotency/errors.js'
+import { environment } from '../../services/config/index.js'
+import { packageRoot } from '../../services/package-root.js'
+
+const read = (...path: string[]): Promise<string> => readFile(join(packageRoot(), ...path), 'utf8')
+const isCode = (name: string): boolean => name.startsWith('FST_')
+const slugOf = (code: string): string => code.replace('FST_', '').toLowerCase().replaceAll('_', '-')
+
+/** First cells of the rows of the table under a heading, without backticks. */
+function firstCells (markdown: string, heading: string): string[] {
+  const section = markdown.split(/^#+ /m).find((text) => text.startsWith(`${heading}\n`)) ?? ''
+  return [...section.matchAll(/^\| (`.+?`)(?:, )?(`.+?`)? .*\|/gm)].flatMap(([, ...cells]) => cells.filter((cell) => cell !== undefined)).map((cell) => cell.replaceAll('`', ''))
+}
+
+/** Those that only a programmer meets, at boot: no answer names them. */
+const notAnswered = ['FST_IDEMPOTENCY_OPTION_INVALID', 'FST_IDEMPOTENCY_NOT_WIRED']
+
+await t.test('every error that is answered has a page, and every page an error', async (t) => {
+  const codes = [...Object.keys(apiErrors), ...Object.keys(idempotencyErrors)].filter((name) => isCode(name) && !notAnswered.includes(name))
+  const pages = (await readdir(join(packageRoot(), 'docs', 'problems'))).map((file) => file.replace(/\.md$/, ''))
+  t.strictSame(codes.map(slugOf).sort(), pages.sort())
+})
+
+await t.test('every page names its code and status', async (t) => {
+  for (const [code, Constructor] of [...Object.entries(apiErrors), ...Object.entries(idempotencyErrors)]) {
+    if (!isCode(code) || notAnswered.includes(code)) continue
+    const { statusCode } = new (Constructor as new () => { statusCode?: number })()
+    t.match(await read('docs', 'problems', `${slugOf(code)}.md`), `Status ${statusCode} · \`${code}\``)
+  }
+})
+
+await t.test('README.md has every error of the API, and no other', async (t) => {
+  const documented = firstCells(await read('README.md'), 'Errors').filter((code) => code.startsWith('FST_API_'))
+  t.strictSame(documented.sort(), Object.keys(apiErrors).filter(isCode).sort())
+})
+
+await t.test('README.md has every environment variable, and no other', async (t) => {
+  t.strictSame(firstCells(await read('README.md'), 'Options').sort(), environment.map(({ name }) => name).sort())
+})
+
+await t.test('docs/dependencies.md has every dependency, and no other', async (t) => {
+  const { dependencies, devDependencies } = JSON.parse(await read('package.json')) as Record<string, Record<string, string>>
+  const documented = await read('docs', 'dependencies.md')
+  const cells = [...documented.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name))
+  t.strictSame(cells.sort(), Object.keys({ ...dependencies, ...devDependencies }).sort())
+})
+
+await t.test('the problem pages are served where the types of the problems point', async (t) => {
+  const { build } = await import('../server/helper.js')
+  const app = await build(t)
+  const { type } = (await app.inject({ url: '/nothing' })).json<{ type: string }>()
+  const response = await app.inject({ url: type })
+  t.equal(response.statusCode, 200)
+  t.match(response.headers['content-type'], /^text\/markdown/)
+  t.match(response.body, '`FST_API_ROUTE_NOT_FOUND`')
+})
