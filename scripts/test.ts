@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import pg from 'pg'
+import { execute } from '../services/database/execute.js'
 import { createDatabase } from '../services/database/index.js'
 import { acquireServices } from '../services/embedded/index.js'
 import { silentLog } from '../services/log.js'
@@ -13,18 +13,8 @@ import { packageRoot } from '../services/package-root.js'
 
 const template = `holdfast_template_${process.pid}`
 
-async function onServer (url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
-  }
-}
-
 async function createTemplate (url: string): Promise<void> {
-  await onServer(url, `CREATE DATABASE ${template}`)
+  await execute(url, `CREATE DATABASE ${template}`)
   const database = createDatabase({ url: Object.assign(new URL(url), { pathname: `/${template}` }).href, log: silentLog })
   await database.migrate()
   await database.close()
@@ -48,7 +38,7 @@ try {
   if (databaseUrl === null || redisUrl === null) throw new Error('the embedded services gave no URL')
   await createTemplate(databaseUrl)
   process.exitCode = await runTap({ HOLDFAST_TEST_DATABASE_URL: databaseUrl, HOLDFAST_TEST_REDIS_URL: redisUrl, HOLDFAST_TEST_TEMPLATE: template })
-  await onServer(databaseUrl, `DROP DATABASE ${template}`)
+  await execute(databaseUrl, `DROP DATABASE ${template}`)
 } finally {
   await services.release()
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { execute } from '../services/database/execute.js'
 
 /** The servers that scripts/test.ts started for this run. */
 function serverUrl (name: string): string {
@@ -18,22 +19,12 @@ const templateDatabase = process.env.HOLDFAST_TEST_TEMPLATE ?? 'holdfast_templat
 export async function testDatabase (t: Test, template = templateDatabase): Promise<string> {
   const name = `test_${unique()}`
   const server = serverUrl('HOLDFAST_TEST_DATABASE_URL')
-  await onServer(server, `CREATE DATABASE ${name} TEMPLATE ${template}`)
+  await execute(server, `CREATE DATABASE ${name} TEMPLATE ${template}`)
   t.teardown(async () => {
-    if (t.passing()) await onServer(server, `DROP DATABASE ${name} WITH (FORCE)`)
+    if (t.passing()) await execute(server, `DROP DATABASE ${name} WITH (FORCE)`)
     else t.comment(`the database ${name} was kept`)
   })
   return Object.assign(new URL(server), { pathname: `/${name}` }).href
-}
-
-export async function onServer (url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
-  }
 }
 
 export async function testPool (t: Test): Promise<pg.Pool> {

@@ -5,6 +5,7 @@ import type { SqlDriverAdapter, SqlMigrationAwareDriverAdapterFactory, SqlQuery,
 import pg from 'pg'
 import type { QueryArrayConfig, QueryArrayResult } from 'pg'
 import type { Log } from '../log.js'
+import { execute } from './execute.js'
 
 export interface MigrationAdapter extends SqlMigrationAwareDriverAdapterFactory {
   /** Drops shadow databases and ends all connections. */
@@ -33,8 +34,8 @@ export function createMigrationAdapter (url: string, log: Log): MigrationAdapter
     connect: () => open(url),
     async connectToShadowDb () {
       const name = `holdfast_shadow_${randomUUID().replaceAll('-', '')}`
-      await onServer(url, `CREATE DATABASE ${name}`)
-      return await open(Object.assign(new URL(url), { pathname: `/${name}` }).href, () => onServer(url, `DROP DATABASE ${name} WITH (FORCE)`))
+      await execute(url, `CREATE DATABASE ${name}`)
+      return await open(Object.assign(new URL(url), { pathname: `/${name}` }).href, () => execute(url, `DROP DATABASE ${name} WITH (FORCE)`))
     },
     async close () {
       for (const close of closers.splice(0).reverse()) await close()
@@ -77,14 +78,4 @@ function withoutChar (pool: pg.Pool): { view: pg.Pool, charColumns: (rows: objec
     }
   })
   return { view, charColumns: (rows) => known.get(rows) ?? [] }
-}
-
-async function onServer (url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
-  }
 }

@@ -119,7 +119,7 @@ await t.test('no message shows a secret', async (t) => {
     'mysql://root:p#hunter2@db/app',
     'mysql://root:p?hunter2@db/app',
     'mysql://root:p\nhunter2@db/app',
-    'mysql://root/p@x?y@hunter2:pw@db/app',
+    'mysql://admin/p@x?y@hunter2:pw@db/app',
     'mysql://db/app?password=hunter2',
     'mysql://db/app#hunter2',
     'postgres://root:hunter2',

@@ -1,0 +1,47 @@
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+import { createFailoverStore } from '../../../services/idempotency/stores/failover.js'
+import { createPostgresStore } from '../../../services/idempotency/stores/postgres.js'
+import type { PostgresStore } from '../../../services/idempotency/stores/postgres.js'
+import { openRequestPath } from '../../../services/idempotency/stores/redis-connection.js'
+import { createRedisStore } from '../../../services/idempotency/stores/redis.js'
+import type { IdempotencyStore } from '../../../services/idempotency/store.js'
+import { silentLog } from '../../../services/log.js'
+import { testPool, until } from '../../helper.js'
+import { newClaim } from './conformance.js'
+
+export const retryAfter = 200
+
+export interface Instance {
+  store: IdempotencyStore
+  redis: IdempotencyStore
+  /** Lets time pass for the store's own clock, ms. */
+  skip: (ms: number) => void
+  /** Until its Redis connection is ready. */
+  reconnected: () => Promise<void>
+}
+
+/** What one process of the application has, over the connection that the plugin makes. */
+export async function instance (t: Test, { url }: { url: string }, postgres: PostgresStore): Promise<Instance> {
+  const client = new Redis(url, { lazyConnect: true })
+  const connection = await openRequestPath(client, () => {})
+  t.teardown(() => { connection.disconnect(); client.disconnect() })
+  const redis = createRedisStore({ redis: connection, prefix: 'test' })
+  let skipped = 0
+  const store = createFailoverStore({ redis, postgres, log: silentLog, retryAfter, now: () => performance.now() + skipped })
+  return { store, redis, skip: (ms) => { skipped += ms }, reconnected: async () => { await until('Redis is connected again', () => connection.status === 'ready') } }
+}
+
+export async function ownPostgres (t: Test): Promise<PostgresStore> {
+  return createPostgresStore({ postgres: await testPool(t) })
+}
+
+/** Until claims are made in Redis again. */
+export async function served (by: Instance): Promise<void> {
+  await by.reconnected()
+  await until('claims are made in Redis again', async () => {
+    const claim = newClaim()
+    await by.store.claim(claim)
+    return await by.redis.get(claim.id) !== null
+  })
+}
