@@ -1,7 +1,9 @@
+import { realpathSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import auth from './plugins/api/auth/index.js'
+import json from './plugins/api/json.js'
 import problemPages from './plugins/api/problem-pages.js'
 import problems, { answerFrameworkError } from './plugins/api/problems.js'
 import shares from './plugins/api/shares/index.js'
@@ -28,15 +30,11 @@ export interface ServerOptions {
   signal?: AbortSignal
 }
 
-/**
- * The reference server, ready to listen. The order is the documentation: a plugin uses what stands above it and is closed before it.
- *
- * @throws what makes a start impossible: a wrong password, an unknown database, a failed migration
- */
-export async function buildServer (config: CompleteConfig, { logger = { level: config.logLevel }, signal }: ServerOptions = {}): Promise<FastifyInstance> {
+function createApp (logger: FastifyServerOptions['logger']): FastifyInstance {
   const app = Fastify({
     logger,
     bodyLimit: 65_536,
+    routerOptions: { ignoreTrailingSlash: true },
     pluginTimeout: 0, // the default of 10 s would cut off the wait for a database, which has a deadline of its own
     requestTimeout: 30_000, // Fastify's default is none: a client that never ends its body would be waited for
     return503OnClosing: false, // what is accepted is answered; `connection: close` sends the next request elsewhere
@@ -44,9 +42,21 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
     clientErrorHandler: answerClientError,
     frameworkErrors: answerFrameworkError
   })
+  app.server.maxHeadersCount = 0 // the size is limited; Node would silently drop what comes after the 2,000th line, perhaps a key
+  return app
+}
+
+/**
+ * The reference server, ready to listen. The order is the documentation: a plugin uses what stands above it and is closed before it.
+ *
+ * @throws what makes a start impossible: a wrong password, an unknown database, a failed migration
+ */
+export async function buildServer (config: CompleteConfig, { logger = { level: config.logLevel }, signal }: ServerOptions = {}): Promise<FastifyInstance> {
+  const app = createApp(logger)
   try {
     await app.register(lifecycle)
     await app.register(problems, { docs })
+    await app.register(json)
     await app.register(health)
     await app.register(configuration, { config })
     await app.register(metrics)
@@ -78,4 +88,5 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(buildServer)
+// The path that node was given may lead here through a symbolic link.
+if (import.meta.url === pathToFileURL(realpathSync(process.argv[1] ?? '.')).href) await main(buildServer)

@@ -1,9 +1,9 @@
 /** `npm run demo`: what a double tap does to the running server. Fires each of 20 shares three times at once, then once more, and counts. */
 import { randomUUID } from 'node:crypto'
-import { loadConfig } from '../services/config/index.js'
+import { loadEnvironment } from '../services/process/environment.js'
+import { reportFailure } from '../services/process/report.js'
 
-const { port } = loadConfig(process.env)
-const base = process.argv[2] ?? `http://localhost:${port}`
+let base = process.argv[2] ?? ''
 const shares = Array.from({ length: 20 }, (_, number) => ({ key: randomUUID(), url: `https://www.reddit.com/r/programming/comments/demo${number}/?utm_source=share` }))
 
 interface Answer {
@@ -60,13 +60,16 @@ function percentiles (answers: Answer[], outcome: Answer['outcome']): Record<str
   return { 'p50 ms': at(0.5), 'p99 ms': at(0.99) }
 }
 
-const authorization = `Bearer ${await logIn()}`
-const before = await countRows(authorization)
-const atOnce = await Promise.all(shares.flatMap((each) => [each, each, each]).map((each) => share(authorization, each)))
-const rowsAtOnce = await countRows(authorization) - before
-const later: Answer[] = []
-for (const each of shares) later.push(await share(authorization, each))
-const rowsLater = await countRows(authorization) - before - rowsAtOnce
+await reportFailure('the demo needs a running server: npm start', async () => {
+  if (base === '') base = `http://localhost:${loadEnvironment().port}`
+  const authorization = `Bearer ${await logIn()}`
+  const before = await countRows(authorization)
+  const atOnce = await Promise.all(shares.flatMap((each) => [each, each, each]).map((each) => share(authorization, each)))
+  const rowsAtOnce = await countRows(authorization) - before
+  const later: Answer[] = []
+  for (const each of shares) later.push(await share(authorization, each))
+  const rowsLater = await countRows(authorization) - before - rowsAtOnce
 
-console.table({ 'three times at once': summary(atOnce, rowsAtOnce), 'again later': summary(later, rowsLater) })
-console.table({ 'first answers': percentiles(atOnce, 'executed'), 'replayed answers': percentiles(later, 'replayed') })
+  console.table({ 'three times at once': summary(atOnce, rowsAtOnce), 'again later': summary(later, rowsLater) })
+  console.table({ 'first answers': percentiles(atOnce, 'executed'), 'replayed answers': percentiles(later, 'replayed') })
+})

@@ -4,15 +4,14 @@ import { join } from 'node:path'
 import { exists } from '../services/embedded/files.js'
 import { resetServices } from '../services/embedded/index.js'
 import { packageRoot } from '../services/package-root.js'
+import { loadEnvironment } from '../services/process/environment.js'
+import { reportFailure } from '../services/process/report.js'
 
-const directory = process.env.HOLDFAST_DIRECTORY ?? '.holdfast'
-try {
-  for (const folder of [directory, join(packageRoot(), '.holdfast', 'test')]) {
+await reportFailure('cannot reset', async () => {
+  const { holdfastDirectory } = loadEnvironment()
+  for (const folder of [holdfastDirectory, join(packageRoot(), '.holdfast', 'test')]) {
     if (await exists(folder)) await resetServices(folder)
   }
-  await rm(join(directory, 'jwt-secret'), { force: true })
+  await rm(join(holdfastDirectory, 'jwt-secret'), { force: true })
   console.log('holdfast: the data of the embedded services are wiped')
-} catch (error) {
-  console.error(`holdfast: ${error instanceof Error ? error.message : String(error)}`)
-  process.exitCode = 1
-}
+})

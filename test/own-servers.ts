@@ -57,6 +57,9 @@ async function own (t: Test, start: (port?: number) => Promise<Started>): Promis
 async function temporary (t: Test): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-own-'))
   await chmod(directory, 0o755) // the user that Postgres runs as has to pass
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  t.teardown(async () => {
+    if (t.passing()) await rm(directory, { recursive: true, force: true })
+    else t.comment(`the data and the log of a server were kept in ${directory}`)
+  })
   return directory
 }

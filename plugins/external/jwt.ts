@@ -1,6 +1,7 @@
 import jwt from '@fastify/jwt'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { FST_API_TOKEN_INVALID } from '../api/errors.js'
 
 export interface JwtOptions {
   secret: string
@@ -22,10 +23,19 @@ declare module '@fastify/jwt' {
   }
 }
 
+const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
+
 /** Decorates `app.jwt`, `request.user` and `app.authenticate`. */
 const bearer: FastifyPluginAsync<JwtOptions> = async (fastify, { secret, expiresIn }) => {
   await fastify.register(jwt, { secret, sign: { algorithm: 'HS256', expiresIn }, verify: { algorithms: ['HS256'] } })
-  fastify.decorate('authenticate', async (request: FastifyRequest) => { await request.jwtVerify() })
+  fastify.decorate('authenticate', async (request: FastifyRequest) => {
+    try {
+      await request.jwtVerify()
+    } catch (cause) {
+      throw new FST_API_TOKEN_INVALID(cause instanceof Error ? cause.message : String(cause), { cause })
+    }
+    if (!uuid.test(request.user?.sub)) throw new FST_API_TOKEN_INVALID('its subject is not a user')
+  })
 }
 
 export default fp(bearer, { name: 'holdfast-jwt', fastify: '5.x' })

@@ -9,7 +9,7 @@ import type { Run } from './types.js'
  */
 export async function settle (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
   const run = request[kRun]
-  if (run === null || run.settled || isTimedOut(request)) return
+  if (!run || run.settled || isTimedOut(request)) return
   run.settled = true
   try {
     if (!await record(run, reply, payload)) request.log.warn({ attempt: run.attempt.token }, 'the claim was lost to another attempt: this answer is not kept')

@@ -21,12 +21,13 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
   const { store, close } = await openStore(options, fastify.log.child({ plugin: 'idempotency' }))
   fastify.addHook('onClose', async () => { await close() })
   wireRoutes(fastify, options, createEngine({ store }))
+  // Routes of a scope that was registered earlier run these hooks without the decorators.
   fastify.addHook('onSend', (request, reply, payload, done) => {
-    if (request[kRun] === null) return done(null, payload)
+    if (!request[kRun]) return done(null, payload)
     settle(request, reply, payload).then(() => done(null, payload), done)
   })
   fastify.addHook('onResponse', (request, reply, done) => {
-    if (request[kRun] === null) return done()
+    if (!request[kRun]) return done()
     settleUnseen(request, reply).then(() => done(), done)
   })
 }

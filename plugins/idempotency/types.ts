@@ -34,8 +34,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null on a request that is not protected, or not yet. */
     idempotency: RequestIdempotency | null
-    [kAsked]: Asked | null
-    [kRun]: Run | null
+    [kAsked]?: Asked | null
+    [kRun]?: Run | null
   }
   interface FastifyContextConfig {
     idempotency?: boolean | IdempotencyRouteOptions

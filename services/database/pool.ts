@@ -7,13 +7,13 @@ export interface PoolOptions {
   size: number
   /** Wait for a connection, ms. */
   connectTimeout?: number
-  /** Wait for the answer of one query, ms. Guards against a server that stopped answering. */
+  /** Wait for the answer of one query, ms: a server that stopped answering holds its callers no longer. */
   queryTimeout?: number
   log: Log
 }
 
 /** A pool that survives killed backends: without an `error` listener on every client a broken idle connection ends the process. */
-export function createPool ({ url, size, connectTimeout = 5_000, queryTimeout = 30_000, log }: PoolOptions): pg.Pool {
+export function createPool ({ url, size, connectTimeout = 2_000, queryTimeout = 10_000, log }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max: size,

@@ -9,7 +9,7 @@ export interface AllowedMethods {
 /** Knows which methods a path has, which Fastify's router does not tell. Patterns are matched by the same router. */
 export function createAllowedMethods (): AllowedMethods {
   const methodsOf = new Map<string, Set<string>>()
-  const router = FindMyWay()
+  const router = FindMyWay({ ignoreTrailingSlash: true })
   return {
     add (url, methods) {
       const known = methodsOf.get(url)

@@ -1,4 +1,4 @@
-const groups = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/
+const groups = /^(.{8})(.{4})(7.{3})([89ab].{3})(.{12})$/
 
 /** Opaque to clients: the id of the last share of a page. Ids are UUIDs of version 7, which sort by time. */
 export function encodeCursor (id: string): string {
@@ -9,5 +9,6 @@ export function encodeCursor (id: string): string {
 export function decodeCursor (cursor: string): string | null {
   const bytes = Buffer.from(cursor, 'base64url')
   if (bytes.length !== 16 || bytes.toString('base64url') !== cursor) return null
-  return bytes.toString('hex').replace(groups, '$1-$2-$3-$4-$5')
+  const hex = bytes.toString('hex')
+  return groups.test(hex) ? hex.replace(groups, '$1-$2-$3-$4-$5') : null
 }

@@ -1,3 +1,4 @@
+import { Prisma } from '../../prisma/generated/client.js'
 import type { PrismaClient, Share } from '../../prisma/generated/client.js'
 import type { Platform } from './platform.js'
 
@@ -14,16 +15,27 @@ export interface Page {
 }
 
 export interface Shares {
-  create: (userId: string, share: NewShare) => Promise<Share>
+  /** Null when there is no such user. */
+  create: (userId: string, share: NewShare) => Promise<Share | null>
   /** The user's shares, newest first, after the one with the id `after`. */
   list: (userId: string, page: { limit: number, after: string | null }) => Promise<Page>
   /** Null when there is none, and when it is another user's. */
   find: (userId: string, id: string) => Promise<Share | null>
 }
 
+/** https://www.prisma.io/docs/orm/reference/error-reference#p2003 */
+const foreignKeyViolation = 'P2003'
+
 export function createShares ({ prisma }: { prisma: PrismaClient }): Shares {
   return {
-    create: async (userId, { url, canonicalUrl, platform }) => await prisma.share.create({ data: { userId, url, canonicalUrl, platform } }),
+    async create (userId, { url, canonicalUrl, platform }) {
+      try {
+        return await prisma.share.create({ data: { userId, url, canonicalUrl, platform } })
+      } catch (error) {
+        if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === foreignKeyViolation) return null
+        throw error
+      }
+    },
     async list (userId, { limit, after }) {
       const found = await prisma.share.findMany({ where: { userId, ...(after === null ? {} : { id: { lt: after } }) }, orderBy: { id: 'desc' }, take: limit + 1 })
       const items = found.slice(0, limit)

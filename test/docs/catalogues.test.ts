@@ -43,10 +43,10 @@ await t.test('README.md has every environment variable, and no other', async (t)
 })
 
 await t.test('docs/dependencies.md has every dependency, and no other', async (t) => {
-  const { dependencies, devDependencies } = JSON.parse(await read('package.json')) as Record<string, Record<string, string>>
+  const { dependencies, devDependencies, peerDependencies } = JSON.parse(await read('package.json')) as Record<string, Record<string, string>>
   const documented = await read('docs', 'dependencies.md')
   const cells = [...documented.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name))
-  t.strictSame(cells.sort(), Object.keys({ ...dependencies, ...devDependencies }).sort())
+  t.strictSame(cells.sort(), Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies }).sort())
 })
 
 await t.test('the problem pages are served where the types of the problems point', async (t) => {

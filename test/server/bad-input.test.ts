@@ -6,6 +6,7 @@ import { build, logIn, share } from './helper.js'
 
 const app = await build(t)
 const authorization = await logIn(app)
+const unknownUser = '01a20112-5c96-739d-a2ce-6c61c50b52e3'
 const json = { 'content-type': 'application/json' }
 const nested = (levels: number): string => '{"url":'.repeat(levels) + '1' + '}'.repeat(levels)
 const post = (payload: string, headers: Record<string, string> = json): InjectOptions => ({ method: 'POST', url: '/api/v1/shares', headers: { authorization, ...headers }, payload })
@@ -41,8 +42,20 @@ const table: Array<[what: string, request: InjectOptions, status: number, code: 
   ['a wrong password', { method: 'POST', url: '/api/auth/login', payload: { email: 'test-ios@example.com', password: 'x' } }, 401, 'FST_API_CREDENTIALS_INVALID'],
   ['an unknown user', { method: 'POST', url: '/api/auth/login', payload: { email: 'nobody@example.com', password: 'x' } }, 401, 'FST_API_CREDENTIALS_INVALID'],
   ['a password over the limit in bytes', { method: 'POST', url: '/api/auth/login', payload: { email: 'test-ios@example.com', password: 'ü'.repeat(1_000) } }, 401, 'FST_API_CREDENTIALS_INVALID'],
-  ['no token', { url: '/api/v1/shares' }, 401, 'FST_JWT_NO_AUTHORIZATION_IN_HEADER'],
-  ['a bad token', { url: '/api/v1/shares', headers: { authorization: 'Bearer x' } }, 401, 'FST_JWT_AUTHORIZATION_TOKEN_INVALID'],
+  ['no token', { url: '/api/v1/shares' }, 401, 'FST_API_TOKEN_INVALID'],
+  ...['Bearer x', 'Bearer a b', 'Bearer', 'Basic dTpw', 'Bearer a, Bearer b'].map((token): [string, InjectOptions, number, string] =>
+    [`the Authorization header \`${token}\``, { url: '/api/v1/shares', headers: { authorization: token } }, 401, 'FST_API_TOKEN_INVALID']),
+  ['an expired token', { url: '/api/v1/shares', headers: { authorization: `Bearer ${app.jwt.sign({ sub: unknownUser }, { clockTimestamp: 1_000 })}` } }, 401, 'FST_API_TOKEN_INVALID'],
+  ['a token whose subject is no user', { url: '/api/v1/shares', headers: { authorization: `Bearer ${app.jwt.sign({ sub: 'x' })}` } }, 401, 'FST_API_TOKEN_INVALID'],
+  ['the token of a deleted user', { ...post(JSON.stringify(share)), headers: { ...json, authorization: `Bearer ${app.jwt.sign({ sub: unknownUser })}` } }, 401, 'FST_API_USER_UNKNOWN'],
+  ['text', post('url', { 'content-type': 'text/plain' }), 415, 'FST_ERR_CTP_INVALID_MEDIA_TYPE'],
+  ['JSON in another charset', post(JSON.stringify(share), { 'content-type': 'application/json; charset=utf-16' }), 415, 'FST_API_ENCODING_UNSUPPORTED'],
+  ['a body that says it is compressed', post(JSON.stringify(share), { ...json, 'content-encoding': 'gzip' }), 415, 'FST_API_ENCODING_UNSUPPORTED'],
+  ['bytes that are not UTF-8', { ...post(''), payload: Buffer.from('{"url":"https://example.com/\xff"}', 'latin1') }, 400, 'FST_API_JSON_NOT_UTF8'],
+  ['an id in another notation of UUIDs', get('/api/v1/shares/urn:uuid:00000000-0000-0000-0000-000000000000'), 400, 'FST_ERR_VALIDATION'],
+  ['a cursor that is no id of ours', get('/api/v1/shares?cursor=AAAAAAAAAAAAAAAAAAAAAA'), 400, 'FST_API_CURSOR_INVALID'],
+  ['a NUL in the address', { method: 'POST', url: '/api/auth/login', payload: { email: '\0ab', password: 'x' } }, 400, 'FST_ERR_VALIDATION'],
+  ['a NUL in the password', { method: 'POST', url: '/api/auth/login', payload: { email: 'test-ios@example.com', password: 'TestPassword123!\0' } }, 400, 'FST_ERR_VALIDATION'],
   ['a key that is not valid', post(JSON.stringify(share), { ...json, 'idempotency-key': 'a b' }), 400, 'FST_IDEMPOTENCY_KEY_INVALID']
 ]
 
@@ -68,6 +81,20 @@ await t.test('a wrong method is answered 405 with the methods that exist', async
   }
 })
 
+await t.test('a trailing slash makes no difference', async (t) => {
+  t.equal((await app.inject(get('/api/v1/shares/'))).statusCode, 200)
+  const response = await app.inject({ ...post(JSON.stringify(share)), url: '/api/v1/shares/' })
+  t.equal(response.statusCode, 201)
+  t.match(response.headers.location, /^\/api\/v1\/shares\/[\da-f-]{36}$/)
+  t.equal((await app.inject({ method: 'DELETE', url: '/api/v1/shares/', headers: { authorization } })).headers.allow, 'GET, HEAD, POST')
+})
+
+await t.test('a key behind 2,000 other header lines is seen', async (t) => {
+  const filler = 'a:\r\n'.repeat(2_100)
+  const request = `POST /api/v1/shares HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nAuthorization: ${authorization}\r\nContent-Length: ${JSON.stringify(share).length}\r\n${filler}Idempotency-Key: late\r\n\r\n${JSON.stringify(share)}`
+  t.match(await raw(await build(t), request), /idempotency-status: created/)
+})
+
 await t.test('64 levels are let pass to validation', async (t) => {
   t.match((await app.inject(post(nested(64)))).json(), { code: 'FST_ERR_VALIDATION' })
 })
@@ -83,6 +110,7 @@ await t.test('a 401 leaves the key untouched', async (t) => {
 await t.test('an invalid request leaves the key untouched', async (t) => {
   const headers = { ...json, 'idempotency-key': 'corrected' }
   t.equal((await app.inject(post('{"url":1}', headers))).statusCode, 400)
+  t.equal((await app.inject(post('{"url":"ftp://example.com/"}', headers))).statusCode, 400)
   t.equal((await app.inject(post(JSON.stringify(share), headers))).headers['idempotency-status'], 'created')
 })
 

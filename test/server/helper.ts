@@ -78,6 +78,7 @@ function run (t: Test, env: Record<string, string>): { child: ChildProcess, outp
       await once(child, 'exit')
     }
     rmSync(cwd, { recursive: true })
+    if (!t.passing()) t.comment(`a server said:\n${text}`)
   })
   return { child, output: () => text }
 }

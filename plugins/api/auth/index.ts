@@ -15,8 +15,9 @@ export interface AuthOptions {
 }
 
 const Credentials = Type.Object({
-  email: Type.String({ minLength: 3, maxLength: 254 }),
-  password: Type.String({ minLength: 1, maxLength: maxPasswordBytes })
+  email: Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s\\p{Cc}]+$' }),
+  // Without NUL: HMAC, which scrypt is made of, pads its key with it, so that a password and the same with NULs would be one.
+  password: Type.String({ minLength: 1, maxLength: maxPasswordBytes, pattern: '^[^\\u0000]+$' })
 }, { additionalProperties: false })
 
 const Token = Type.Object({ token: Type.String(), tokenType: Type.Literal('Bearer'), expiresIn: Type.Integer({ description: 'seconds' }) })

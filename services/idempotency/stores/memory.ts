@@ -16,28 +16,14 @@ interface Entry {
 
 /** For one process: tests, development, and programs that run once. Records are lost with the process. */
 export function createMemoryStore ({ now = () => performance.now() }: MemoryStoreOptions = {}): IdempotencyStore {
-  // Every write moves its entry to the end, so the oldest stand first and expired ones are met without a scan of all.
-  const entries = new Map<string, Entry>()
-
-  const read = (id: string): Entry | undefined => {
-    const entry = entries.get(id)
-    return entry !== undefined && entry.expiresAt > now() ? entry : undefined
-  }
-  const write = (id: string, entry: Entry): void => {
-    entries.delete(id)
-    entries.set(id, entry)
-  }
-  const owned = ({ id, token }: Claim): Entry | undefined => {
-    const entry = read(id)
-    return entry?.token === token ? entry : undefined
-  }
+  const { read, write, remove, owned, dropExpired } = createEntries(now)
   const begin = ({ id, fingerprint, token, lease, retention }: Claim): void => {
     write(id, { record: { state: 'running' }, fingerprint, token, leaseUntil: now() + lease, expiresAt: now() + retention })
   }
 
   return {
     async claim (claim) {
-      dropExpired(entries, now())
+      dropExpired()
       const entry = read(claim.id)
       if (entry !== undefined && !isFree(entry, claim, now())) return toRecord(entry, now())
       begin(claim)
@@ -56,11 +42,38 @@ export function createMemoryStore ({ now = () => performance.now() }: MemoryStor
       return true
     },
     async release (claim) {
-      return owned(claim)?.record.state === 'running' && entries.delete(claim.id)
+      return owned(claim)?.record.state === 'running' && remove(claim.id)
     },
     async get (id) {
       const entry = read(id)
       return entry === undefined ? null : toRecord(entry, now())
+    }
+  }
+}
+
+/** Entries that end by themselves. Every write moves its entry to the end, so the oldest stand first and expired ones are met without a scan of all. */
+function createEntries (now: () => number) {
+  const entries = new Map<string, Entry>()
+  const read = (id: string): Entry | undefined => {
+    const entry = entries.get(id)
+    return entry !== undefined && entry.expiresAt > now() ? entry : undefined
+  }
+  return {
+    read,
+    write (id: string, entry: Entry): void {
+      entries.delete(id)
+      entries.set(id, entry)
+    },
+    remove: (id: string): boolean => entries.delete(id),
+    owned ({ id, token }: Claim): Entry | undefined {
+      const entry = read(id)
+      return entry?.token === token ? entry : undefined
+    },
+    dropExpired (): void {
+      for (const [id, { expiresAt }] of entries) {
+        if (expiresAt > now()) return
+        entries.delete(id)
+      }
     }
   }
 }
@@ -73,11 +86,4 @@ function isFree ({ record, token, fingerprint, leaseUntil }: Entry, claim: Claim
 function toRecord ({ record, fingerprint, token, leaseUntil }: Entry, time: number): StoredRecord {
   if (record.state === 'running') return { state: 'running', fingerprint, token, leaseLeft: Math.max(0, leaseUntil - time) }
   return { ...record, fingerprint, token } as StoredRecord
-}
-
-function dropExpired (entries: Map<string, Entry>, time: number): void {
-  for (const [id, { expiresAt }] of entries) {
-    if (expiresAt > time) return
-    entries.delete(id)
-  }
 }

@@ -125,3 +125,13 @@ await t.test('children of one application may each have a plugin of their own', 
   const without = async (url: string): Promise<number> => (await app.inject({ method: 'POST', url })).statusCode
   t.same([await without('/a'), await without('/b')], [400, 200])
 })
+
+await t.test('routes of a scope that was registered earlier answer as if the plugin were not there', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(async (scope) => { scope.get('/early', async () => 'ok') })
+  await app.register(idempotency, { store: 'memory', principal })
+  const response = await app.inject({ url: '/early' })
+  t.equal(response.statusCode, 200)
+  t.equal(response.body, 'ok')
+})

@@ -155,11 +155,11 @@ export async function conformance (t: Test, name: string, open: (t: Test) => Pro
   })
 
   await test('retention starts when the record is finished', async (t, store) => {
-    const claim = newClaim({ lease: 10, retention: 300 })
+    const claim = newClaim({ lease: 10, retention: 2_000 })
     await store.claim(claim)
-    await new Promise((resolve) => setTimeout(resolve, 200)) // the passing of time is the subject
+    await new Promise((resolve) => setTimeout(resolve, 1_200)) // the passing of time is the subject
     await store.complete(claim, response)
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
     t.match(await store.get(claim.id), { state: 'completed' })
   })
 
