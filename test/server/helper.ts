@@ -50,7 +50,7 @@ export interface ServerProcess {
 
 /** `node dist/server.js` as a process of its own, once it listens. Killed at the end of the test if it is still there. */
 export async function spawnServer (t: Test, env: Record<string, string>): Promise<ServerProcess> {
-  const { child, output } = run(t, env)
+  const { child, output } = startServer(t, env)
   const base = await until('the server listens', () => {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${output()}`)
     return /API +(http:\/\/localhost:\d+)/.exec(output())?.[1]
@@ -60,12 +60,13 @@ export async function spawnServer (t: Test, env: Record<string, string>): Promis
 
 /** Runs the server until it ends by itself. */
 export async function runServer (t: Test, env: Record<string, string>): Promise<{ code: number | null, output: string }> {
-  const { child, output } = run(t, env)
+  const { child, output } = startServer(t, env)
   const [code] = await once(child, 'close') as [number | null]
   return { code, output: output() }
 }
 
-function run (t: Test, env: Record<string, string>): { child: ChildProcess, output: () => string } {
+/** The server as a process, from its first moment. Killed at the end of the test if it is still there. */
+export function startServer (t: Test, env: Record<string, string>): { child: ChildProcess, output: () => string } {
   const cwd = mkdtempSync(join(tmpdir(), 'holdfast-server-'))
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'server.js')], { cwd, env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })

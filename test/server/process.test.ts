@@ -4,7 +4,7 @@ import pg from 'pg'
 import t from 'tap'
 import type { Test } from 'tap'
 import { testDatabase, until } from '../helper.js'
-import { logInAt, postShare, runServer, spawnServer, testEnvironment } from './helper.js'
+import { logInAt, postShare, runServer, spawnServer, startServer, testEnvironment } from './helper.js'
 
 await t.test('in production every missing variable is named in one message and the exit code is 1', async (t) => {
   const { code, output } = await runServer(t, { NODE_ENV: 'production', PORT: 'abc' })
@@ -40,6 +40,20 @@ await t.test('a port that is taken fails the start with a sentence', async (t) =
   const { code, output } = await runServer(t, { ...await testEnvironment(t), PORT: String((holder.address() as net.AddressInfo).port) })
   t.equal(code, 1)
   t.match(output, /EADDRINUSE/)
+})
+
+await t.test('a signal during the start ends it', async (t) => {
+  const silent = net.createServer().listen(0, '127.0.0.1') // a Redis that accepts and never answers
+  await once(silent, 'listening')
+  t.teardown(() => { silent.close() })
+  const server = startServer(t, { ...await testEnvironment(t), REDIS_URL: `redis://127.0.0.1:${(silent.address() as net.AddressInfo).port}` })
+  const [socket] = await once(silent, 'connection') as [net.Socket]
+  t.teardown(() => { socket.destroy() })
+  server.child.kill('SIGINT')
+  const [code] = await once(server.child, 'close') as [number | null]
+  t.equal(code, 1)
+  t.match(server.output(), 'cannot start\ninterrupted')
+  t.notMatch(server.output(), 'Holdfast is running')
 })
 
 await t.test('SIGTERM lets a running request end, answers it, and exits with 0', async (t) => {

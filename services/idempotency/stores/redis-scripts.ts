@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto'
  * The value of a key, bytes from 1 as Lua counts them:
  *   1       state: r running, d completed, t tombstone
  *   2–23    token of the attempt
- *   24–55   fingerprint, 32 bytes
- *   56–     running: "<lease>:<retention>" in ms; completed: JSON [status, headers], a line feed, the body; tombstone: nothing
+ *   24–87   fingerprint, 64 hex digits: a value that is all text costs ioredis half of one with bytes
+ *   88–     running: "<lease>:<retention>" in ms; completed: JSON [status, headers], a line feed, the body; tombstone: nothing
  * Every key lives for the retention from its last write, so the elapsed part of a lease is retention − PTTL, on the server's clock.
  */
 
@@ -29,9 +29,9 @@ local recovered = 0
 if value then
   if string.sub(value, 1, 1) ~= 'r' then return { value, 0 } end
   if string.sub(value, 2, 23) ~= string.sub(ARGV[1], 2, 23) then
-    local lease, retention = string.match(string.sub(value, 56), '^(%d+):(%d+)$')
+    local lease, retention = string.match(string.sub(value, 88), '^(%d+):(%d+)$')
     local left = tonumber(lease) - tonumber(retention) + redis.call('PTTL', KEYS[1])
-    if left > 0 or string.sub(value, 24, 55) ~= string.sub(ARGV[1], 24, 55) then return { value, left } end
+    if left > 0 or string.sub(value, 24, 87) ~= string.sub(ARGV[1], 24, 87) then return { value, left } end
     recovered = 1
   end
 end

@@ -1,26 +1,26 @@
+import { isUtf8 } from 'node:buffer'
 import type { Claim, StoredRecord, StoredResponse } from '../record.js'
 
 const lineFeed = 0x0a
 const fingerprintAt = 23
-const restAt = 55
+const restAt = 87
 
 /** Layout: redis-scripts.ts. */
-function frame (state: 'r' | 'd' | 't', { token, fingerprint }: Claim, rest: Uint8Array[] = []): Buffer {
-  return Buffer.concat([Buffer.from(state + token, 'latin1'), Buffer.from(fingerprint, 'hex'), ...rest])
+export function encodeClaim ({ token, fingerprint, lease, retention }: Claim): string {
+  return `r${token}${fingerprint}${lease}:${retention}`
 }
 
-export function encodeClaim (claim: Claim): Buffer {
-  return frame('r', claim, [Buffer.from(`${claim.lease}:${claim.retention}`)])
-}
-
-export function encodeFinished (claim: Claim, response: StoredResponse | null): Buffer {
-  if (response === null) return frame('t', claim)
-  return frame('d', claim, [Buffer.from(JSON.stringify([response.status, response.headers]) + '\n'), response.body])
+/** Text, unless the body is not. */
+export function encodeFinished ({ token, fingerprint }: Claim, response: StoredResponse | null): string | Buffer {
+  if (response === null) return `t${token}${fingerprint}`
+  const { status, headers, body } = response
+  const start = `d${token}${fingerprint}${JSON.stringify([status, headers])}\n`
+  return isUtf8(body) ? start + Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString() : Buffer.concat([Buffer.from(start), body])
 }
 
 /** @param leaseLeft ms, of a claim that runs */
 export function decode (value: Buffer, leaseLeft: number): StoredRecord {
-  const owner = { token: value.toString('latin1', 1, fingerprintAt), fingerprint: value.toString('hex', fingerprintAt, restAt) }
+  const owner = { token: value.toString('latin1', 1, fingerprintAt), fingerprint: value.toString('latin1', fingerprintAt, restAt) }
   const state = String.fromCharCode(value[0] ?? 0)
   if (state === 'r') return { state: 'running', ...owner, leaseLeft: Math.max(0, leaseLeft) }
   if (state === 't') return { state: 'tombstone', ...owner }
