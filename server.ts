@@ -18,7 +18,7 @@ import idempotency from './plugins/idempotency/index.js'
 import lifecycle from './plugins/lifecycle/index.js'
 import metrics from './plugins/metrics/index.js'
 import type { CompleteConfig } from './services/config/index.js'
-import { answerClientError } from './services/http/raw-problems.js'
+import { answerClientError, answerUnusualRequests } from './services/http/raw-problems.js'
 import { main } from './services/process/main.js'
 
 const docs = '/problems/'
@@ -39,9 +39,11 @@ function createApp (logger: FastifyServerOptions['logger']): FastifyInstance {
     requestTimeout: 30_000, // Fastify's default is none: a client that never ends its body would be waited for
     return503OnClosing: false, // what is accepted is answered; `connection: close` sends the next request elsewhere
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    http: { requireHostHeader: false }, // Node would answer 400 without a body; the problems plugin does it
     clientErrorHandler: answerClientError,
     frameworkErrors: answerFrameworkError
   })
+  answerUnusualRequests(app.server)
   app.server.maxHeadersCount = 0 // the size is limited; Node would silently drop what comes after the 2,000th line, perhaps a key
   return app
 }

@@ -1,6 +1,7 @@
 import createError from '@fastify/error'
 
 /** Errors of the reference application. Explained in docs/problems and in the table of README.md. */
+export const FST_API_HOST_MISSING = createError('FST_API_HOST_MISSING', 'The request has no Host header', 400)
 export const FST_API_JSON_TOO_DEEP = createError<[number]>('FST_API_JSON_TOO_DEEP', 'The body is nested deeper than %d levels', 400)
 export const FST_API_JSON_NOT_UTF8 = createError('FST_API_JSON_NOT_UTF8', 'The body is not valid UTF-8', 400)
 export const FST_API_CURSOR_INVALID = createError('FST_API_CURSOR_INVALID', 'The cursor is not one that this API returned', 400)

@@ -12,6 +12,9 @@ const maxDepth = 64
 /** Every error of the application becomes a problem document (RFC 9457): no stack, no message of an unexpected error. */
 const problems: FastifyPluginAsync<{ docs: string }> = async (fastify, { docs }) => {
   fastify.setErrorHandler((error, request, reply) => { sendError(toFastifyError(error), request, reply, docs) })
+  fastify.addHook('onRequest', async ({ raw: { httpVersion }, headers: { host } }) => {
+    if (httpVersion === '1.1' && host === undefined) throw new errors.FST_API_HOST_MISSING()
+  })
   fastify.addHook('preValidation', async ({ body }) => {
     if (exceedsDepth(body, maxDepth)) throw new errors.FST_API_JSON_TOO_DEEP(maxDepth)
   })

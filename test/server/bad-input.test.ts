@@ -124,6 +124,19 @@ await t.test('logins over the limit are answered 429 with Retry-After', async (t
   t.match(response.json(), { status: 429, code: 'TOO_MANY_REQUESTS' })
 })
 
+await t.test('requests that Node would answer by itself are answered with problem documents too', async (t) => {
+  const requests: Record<string, RegExp> = {
+    'GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n': /^HTTP\/1\.1 400 .*FST_API_HOST_MISSING/s,
+    'GET /health/live HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n\r\n': /^HTTP\/1\.1 417 /,
+    'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n': /^HTTP\/1\.1 501 /
+  }
+  for (const [request, expected] of Object.entries(requests)) {
+    const answer = await raw(await build(t), request)
+    t.match(answer, expected)
+    t.match(answer, /application\/problem\+json/)
+  }
+})
+
 await t.test('what is not HTTP is answered 400 with a problem document', async (t) => {
   const answer = await raw(await build(t), 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n')
   t.match(answer, /^HTTP\/1\.1 400 Bad Request\r\n/)
