@@ -27,7 +27,7 @@ const showLength = (text: string): string => `${text.length} characters`
  * A URL without its user info, query and fragment. A text that is no URL may hold a password anywhere (`host=db
  * password=x`, or an unescaped `/` in it): of that only the scheme and the length are shown.
  */
-export const maskUrl = (text: string): string => {
+const maskUrl = (text: string): string => {
   const scheme = /^[a-z][a-z\d+.-]*:\/\//i.exec(text)?.[0]
   if (scheme === undefined || !URL.canParse(text)) return `${quote(`${scheme ?? ''}***`)} (${showLength(text)})`
   const at = text.lastIndexOf('@')

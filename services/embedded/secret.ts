@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { hasCode } from './processes.js'
 
 /** A random secret kept in a folder, so that every process started there, now or later, has the same one. 43 characters. */
 export async function sharedSecret (directory: string, name: string): Promise<string> {
@@ -11,7 +12,7 @@ export async function sharedSecret (directory: string, name: string): Promise<st
   try {
     await link(fresh, file) // unlike rename it never replaces: of two processes at once one makes the secret
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    if (!hasCode(error, 'EEXIST')) throw error
   } finally {
     await rm(fresh)
   }
