@@ -17,7 +17,7 @@ export function sendProblem (reply: FastifyReply, error: FastifyError, docs: str
 /** Sends the stored bytes. Later onSend hooks (compression, etag) run on them as they ran on the first answer. */
 export function sendReplay (reply: FastifyReply, { status, headers, body }: StoredResponse): FastifyReply {
   reply.code(status).headers(headers).header('idempotent-replayed', 'true').header('idempotency-status', 'replayed')
-  return reply.serializer(asItIs).send(payloadOf(body, String(headers['content-type'] ?? '')))
+  return reply.serializer(asItIs).send(payloadOf(typeof body === 'string' ? Buffer.from(body) : body, String(headers['content-type'] ?? '')))
 }
 
 /** The payload was serialized when it was stored: neither a serializer that a hook has set nor the one for JSON may touch it again. */

@@ -33,7 +33,7 @@ export function createClaimHook ({ engine, settings, docs }: ClaimDeps) {
 
 async function begin (request: FastifyRequest, reply: FastifyReply, { engine, settings, docs }: ClaimDeps, key: string, id: string, fingerprint: string): Promise<FastifyReply | undefined> {
   const { lease, retention } = settings
-  const decision = await engine.begin({ id, fingerprint, lease, retention }).catch((err: unknown) => {
+  const decision = await engine.begin({ id, fingerprint, lease, retention, guarantee: 'fast' }).catch((err: unknown) => {
     request.log.error({ err, key: id.slice(0, 8) }, 'no idempotency store can be had')
     return null
   })

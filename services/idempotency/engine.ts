@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Claim, StoredResponse } from './record.js'
+import type { Claim, Guarantee, StoredResponse } from './record.js'
 import type { IdempotencyStore } from './store.js'
 
 export interface BeginInput {
@@ -10,6 +10,7 @@ export interface BeginInput {
   lease: number
   /** ms */
   retention: number
+  guarantee: Guarantee
 }
 
 /** What a request with a key is to do. */

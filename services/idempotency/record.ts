@@ -3,8 +3,12 @@ export interface StoredResponse {
   status: number
   /** Allow-listed response headers, lower-case names. */
   headers: Record<string, string | string[]>
-  body: Uint8Array
+  /** Text stays text on its way through a store where it can: turning it into bytes and back is a good part of what a request costs. Both may come back. */
+  body: string | Uint8Array
 }
+
+/** How surely a finished request is remembered: docs/guarantees.md. */
+export type Guarantee = 'fast' | 'mirrored' | 'transactional'
 
 /** The atomic "I run this" record of one attempt. */
 export interface Claim {
@@ -18,6 +22,8 @@ export interface Claim {
   lease: number
   /** Life of the finished record, ms. */
   retention: number
+  /** For stores that consist of two. The others ignore it. */
+  guarantee: Guarantee
 }
 
 export type StoredRecord =
@@ -26,6 +32,9 @@ export type StoredRecord =
   | { state: 'completed', fingerprint: string, token: string, response: StoredResponse }
   /** Finished, but its response cannot be replayed. */
   | { state: 'tombstone', fingerprint: string, token: string }
+
+/** What became of a claim that was waited for. Null: it was given back, its lease is past, or another attempt holds the key. */
+export type Ended = Exclude<StoredRecord, { state: 'running' }> | null
 
 export type ClaimResult =
   /** `recovered`: another attempt held the key and its lease was past. What it did before is not known. */

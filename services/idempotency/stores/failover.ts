@@ -1,7 +1,8 @@
 import { circuitBreaker, ConsecutiveBreaker, handleAll, isBrokenCircuitError } from 'cockatiel'
 import type { Log } from '../../log.js'
-import type { Claim, ClaimResult } from '../record.js'
+import type { Claim, ClaimResult, StoredRecord } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
+import { untilEnded } from '../wait.js'
 import type { PostgresStore } from './postgres.js'
 import { createRecall } from './recall.js'
 import type { Recall } from './recall.js'
@@ -37,6 +38,10 @@ export function createFailoverStore ({ redis, postgres, log, retryAfter = 1_000,
     inPostgres.delete(claim.token)
     return done
   }
+  const get = async (id: string): Promise<StoredRecord | null> => {
+    const found = await tryRedis({ retention: 0 }, () => redis.get(id), async () => null)
+    return found === null || found.state === 'running' ? await postgres.get(id) ?? found : found
+  }
 
   return {
     async claim (claim) {
@@ -44,15 +49,13 @@ export function createFailoverStore ({ redis, postgres, log, retryAfter = 1_000,
       if (inPostgres.has(claim.token) || !isOpen(result)) return result
       return await confirm(claim, result, recall, async () => { await tryRedis(claim, () => redis.release(claim), async () => false) })
     },
-    extend: (claim) => atHolder(claim, () => redis.extend(claim), () => postgres.extend(claim),
-      async () => (await claimInPostgres(claim)).state === 'claimed'),
+    extend: (claims) => Promise.all(claims.map((claim) => atHolder(claim, async () => await redis.extend([claim]).then(([done]) => done === true),
+      async () => await postgres.extend([claim]).then(([done]) => done === true), async () => (await claimInPostgres(claim)).state === 'claimed'))),
     complete: (claim, response) => atHolder(claim, () => redis.complete(claim, response), () => postgres.complete(claim, response),
       async () => (await claimInPostgres(claim)).state === 'claimed' && await postgres.complete(claim, response)).then(forget(claim)),
     release: (claim) => atHolder(claim, () => redis.release(claim), () => postgres.release(claim), async () => false).then(forget(claim)),
-    async get (id) {
-      const found = await tryRedis({ retention: 0 }, () => redis.get(id), async () => null)
-      return found === null || found.state === 'running' ? await postgres.get(id) ?? found : found
-    }
+    get,
+    waitFor: (id, token, signal) => untilEnded({ get }, id, token, signal)
   }
 }
 

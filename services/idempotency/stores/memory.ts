@@ -1,5 +1,7 @@
+import { EventEmitter } from 'node:events'
 import type { Claim, StoredRecord, StoredResponse } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
+import { untilEnded } from '../wait.js'
 
 export interface MemoryStoreOptions {
   /** A clock in ms that never jumps. Default: `performance.now`. */
@@ -16,9 +18,19 @@ interface Entry {
 
 /** For one process: tests, development, and programs that run once. Records are lost with the process. */
 export function createMemoryStore ({ now = () => performance.now() }: MemoryStoreOptions = {}): IdempotencyStore {
+  const endings = new EventEmitter()
+  endings.setMaxListeners(0)
   const { read, write, remove, owned, dropExpired } = createEntries(now)
   const begin = ({ id, fingerprint, token, lease, retention }: Claim): void => {
     write(id, { record: { state: 'running' }, fingerprint, token, leaseUntil: now() + lease, expiresAt: now() + retention })
+  }
+  const get = async (id: string): Promise<StoredRecord | null> => {
+    const entry = read(id)
+    return entry === undefined ? null : toRecord(entry, now())
+  }
+  const subscribe = async (id: string, wake: () => void): Promise<() => void> => {
+    endings.on(id, wake)
+    return () => { endings.off(id, wake) }
   }
 
   return {
@@ -29,25 +41,28 @@ export function createMemoryStore ({ now = () => performance.now() }: MemoryStor
       begin(claim)
       return { state: 'claimed', recovered: entry !== undefined && entry.token !== claim.token }
     },
-    async extend (claim) {
-      if (owned(claim)?.record.state !== 'running') return false
-      begin(claim)
-      return true
+    async extend (claims) {
+      return claims.map((claim) => {
+        if (owned(claim)?.record.state !== 'running') return false
+        begin(claim)
+        return true
+      })
     },
     async complete (claim, response) {
       const entry = owned(claim)
       if (entry === undefined) return false
       const record = response === null ? { state: 'tombstone' as const } : { state: 'completed' as const, response }
       write(claim.id, { ...entry, record, expiresAt: now() + claim.retention })
+      endings.emit(claim.id)
       return true
     },
     async release (claim) {
-      return owned(claim)?.record.state === 'running' && remove(claim.id)
+      const released = owned(claim)?.record.state === 'running' && remove(claim.id)
+      if (released) endings.emit(claim.id)
+      return released
     },
-    async get (id) {
-      const entry = read(id)
-      return entry === undefined ? null : toRecord(entry, now())
-    }
+    get,
+    waitFor: (id, token, signal) => untilEnded({ get, subscribe }, id, token, signal)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Claim, StoredRecord } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
+import { untilEnded } from '../wait.js'
 import * as sql from './postgres-sql.js'
 
 /** A pg.Pool, or anything with its `query`. */
@@ -40,6 +41,10 @@ export function createPostgresStore ({ postgres }: PostgresStoreOptions): Postgr
   const query = queryOf(postgres)
   const changed = async (text: string, { id, token }: Claim, ...values: unknown[]): Promise<boolean> =>
     (await query(text, [Buffer.from(id, 'hex'), token, ...values])).length === 1
+  const get = async (id: string): Promise<StoredRecord | null> => {
+    const [row] = await query(sql.get, [Buffer.from(id, 'hex')]) as Row[]
+    return row === undefined || row.state === 'claimed' ? null : toRecord(row)
+  }
 
   return {
     async claim ({ id, token, fingerprint, lease, retention }) {
@@ -49,14 +54,12 @@ export function createPostgresStore ({ postgres }: PostgresStoreOptions): Postgr
       }
       throw new Error(`the claim met a concurrent one ${maxTries} times in a row`)
     },
-    extend: (claim) => changed(sql.extend, claim, claim.lease, claim.retention),
+    extend: (claims) => Promise.all(claims.map((claim) => changed(sql.extend, claim, claim.lease, claim.retention))),
     complete: (claim, response) => changed(sql.complete, claim, response === null ? 'tombstone' : 'completed', claim.retention,
-      response?.status ?? null, response === null ? null : JSON.stringify(response.headers), response?.body ?? null),
+      response?.status ?? null, response === null ? null : JSON.stringify(response.headers), response === null ? null : Buffer.from(response.body)),
     release: (claim) => changed(sql.release, claim),
-    async get (id) {
-      const [row] = await query(sql.get, [Buffer.from(id, 'hex')]) as Row[]
-      return row === undefined || row.state === 'claimed' ? null : toRecord(row)
-    },
+    get,
+    waitFor: (id, token, signal) => untilEnded({ get }, id, token, signal),
     async lifetime () {
       const [row] = await query(sql.lifetime, []) as Array<{ ms: number | null }>
       return Math.max(0, row?.ms ?? 0)

@@ -15,6 +15,7 @@ export function encodeFinished ({ token, fingerprint }: Claim, response: StoredR
   if (response === null) return `t${token}${fingerprint}`
   const { status, headers, body } = response
   const start = `d${token}${fingerprint}${JSON.stringify([status, headers])}\n`
+  if (typeof body === 'string') return start + body
   return isUtf8(body) ? start + Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString() : Buffer.concat([Buffer.from(start), body])
 }
 

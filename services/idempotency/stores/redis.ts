@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
-import type { Claim, ClaimResult } from '../record.js'
+import type { Claim, ClaimResult, StoredRecord } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
+import { untilEnded } from '../wait.js'
 import { answered } from './redis-deadline.js'
 import { complete, extend, look, release, takeOver } from './redis-scripts.js'
 import type { Script } from './redis-scripts.js'
@@ -25,6 +26,10 @@ export function createRedisStore ({ redis, prefix }: RedisStoreOptions): Idempot
     const [value, number] = await run(takeOver, claim.id, encodeClaim(claim), claim.retention) as [Buffer, number]
     return value.length === 0 ? { state: 'claimed', recovered: number === 1 } : decode(value, number)
   }
+  const get = async (id: string): Promise<StoredRecord | null> => {
+    const found = await run(look, id) as [Buffer, number] | null
+    return found === null ? null : decode(found[0], leaseLeft(...found))
+  }
 
   return {
     async claim (claim) {
@@ -32,19 +37,15 @@ export function createRedisStore ({ redis, prefix }: RedisStoreOptions): Idempot
       if (value === null) return { state: 'claimed', recovered: false }
       return isRunning(value) ? await claimAnew(claim) : decode(value, 0)
     },
-    async extend ({ id, token, retention }) {
-      return await run(extend, id, token, retention) === 1
-    },
+    extend: async (claims) => await Promise.all(claims.map(async ({ id, token, retention }) => await run(extend, id, token, retention) === 1)),
     async complete (claim, response) {
       return await run(complete, claim.id, encodeFinished(claim, response), claim.retention) === 1
     },
     async release ({ id, token }) {
       return await run(release, id, token) === 1
     },
-    async get (id) {
-      const found = await run(look, id) as [Buffer, number] | null
-      return found === null ? null : decode(found[0], leaseLeft(...found))
-    }
+    get,
+    waitFor: (id, token, signal) => untilEnded({ get }, id, token, signal)
   }
 }
 
