@@ -9,10 +9,10 @@ import type { Run } from './types.js'
  */
 export async function settle (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
   const run = request[kRun]
-  if (!run || run.settled || isTimedOut(request)) return
+  if (!run || run.settled || isTimedOut(request, reply)) return
   run.settled = true
   try {
-    if (!await record(run, reply, payload)) request.log.warn({ attempt: run.attempt.token }, 'the claim was lost to another attempt: this answer is not kept')
+    if (!await record(run, reply, payload)) request.log.warn({ attempt: run.attempt.claim.token }, 'the claim was lost to another attempt: this answer is not kept')
   } catch (err) {
     request.log.error({ err }, 'the answer could not be kept: its claim ends with its lease')
   }
@@ -25,24 +25,23 @@ export async function settleUnseen (request: FastifyRequest, reply: FastifyReply
 
 const unseen = Symbol('unseen')
 
-async function record ({ attempt, settings }: Run, reply: FastifyReply, payload: unknown): Promise<boolean> {
+function record ({ attempt, route: { engine, settings } }: Run, reply: FastifyReply, payload: unknown): Promise<boolean> {
   const status = payload instanceof Response ? payload.status : payload === unseen ? reply.raw.statusCode : reply.statusCode
-  if (!isStored(settings.stored, status)) return await attempt.release()
-  const body = bytesOf(payload)
-  if (body === null || body.byteLength > settings.maxResponseBytes) return await attempt.bury()
-  return await attempt.complete({ status, headers: storedHeaders(reply.getHeaders(), settings.replayHeaders), body })
+  if (!isStored(settings.stored, status)) return engine.release(attempt)
+  const body = bodyOf(payload)
+  if (body === null || Buffer.byteLength(body) > settings.maxResponseBytes) return engine.finish(attempt, null)
+  return engine.finish(attempt, { status, headers: storedHeaders(reply, settings.replayHeaders), body })
 }
 
 /** Null for what cannot be kept: streams, web Responses, and what was not seen. */
-function bytesOf (payload: unknown): Uint8Array | null {
-  if (payload === undefined || payload === null) return new Uint8Array()
-  if (typeof payload === 'string') return Buffer.from(payload)
-  return payload instanceof Uint8Array ? payload : null
+function bodyOf (payload: unknown): string | Uint8Array | null {
+  if (payload === undefined || payload === null) return ''
+  return typeof payload === 'string' || payload instanceof Uint8Array ? payload : null
 }
 
 /** Fastify answers 503 when `handlerTimeout` is over, but the handler runs on: giving the key back would let a second one start beside it. */
-function isTimedOut (request: FastifyRequest): boolean {
-  if (!request.routeOptions.handlerTimeout) return false
+function isTimedOut (request: FastifyRequest, { statusCode }: FastifyReply): boolean {
+  if (statusCode !== 503 || !request.routeOptions.handlerTimeout) return false
   const reason: unknown = request.signal.aborted ? request.signal.reason : null
   return typeof reason === 'object' && reason !== null && 'code' in reason && reason.code === 'FST_ERR_HANDLER_TIMEOUT'
 }

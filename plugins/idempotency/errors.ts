@@ -12,7 +12,7 @@ export const FST_IDEMPOTENCY_PRINCIPAL_MISSING = createError('FST_IDEMPOTENCY_PR
 export const FST_IDEMPOTENCY_IN_FLIGHT = createError('FST_IDEMPOTENCY_IN_FLIGHT',
   'A request with this Idempotency-Key is still being processed: repeat it later', 409)
 export const FST_IDEMPOTENCY_RESULT_UNAVAILABLE = createError('FST_IDEMPOTENCY_RESULT_UNAVAILABLE',
-  'A request with this Idempotency-Key was processed, but its response was not kept and cannot be sent again', 409)
+  'A request with this Idempotency-Key was started and is not run again, but its response was not kept and cannot be sent', 409)
 export const FST_IDEMPOTENCY_KEY_REUSED = createError('FST_IDEMPOTENCY_KEY_REUSED',
   'This Idempotency-Key was used for a different request: choose a new key', 422)
 export const FST_IDEMPOTENCY_STORE_UNAVAILABLE = createError('FST_IDEMPOTENCY_STORE_UNAVAILABLE',

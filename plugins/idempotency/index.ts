@@ -1,11 +1,14 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { createDoubleFires } from '../../services/idempotency/double-fires.js'
 import { createEngine } from '../../services/idempotency/engine.js'
+import { noObserver } from '../../services/idempotency/observer.js'
 import { settle, settleUnseen } from './capture.js'
-import { checkPluginOptions } from './options.js'
 import type { IdempotencyOptions } from './options.js'
+import { checkPluginOptions } from './rules.js'
+import { defaults } from './settings.js'
 import { openStore } from './store.js'
-import { kAsked, kRun } from './types.js'
+import { kAsked, kRoute, kRun } from './types.js'
 import { wireRoutes } from './wire.js'
 
 /**
@@ -14,13 +17,18 @@ import { wireRoutes } from './wire.js'
  */
 const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, options) => {
   checkPluginOptions(options)
+  for (const name of [kAsked, kRoute, kRun]) fastify.decorateRequest(name, null)
   fastify.decorateRequest('idempotency', null)
-  fastify.decorateRequest(kAsked, null)
-  fastify.decorateRequest(kRun, null)
   if (options.enabled === false) return
-  const { store, close } = await openStore(options, fastify.log.child({ plugin: 'idempotency' }))
-  fastify.addHook('onClose', async () => { await close() })
-  wireRoutes(fastify, options, createEngine({ store }))
+  const log = fastify.log.child({ plugin: 'idempotency' })
+  const observer = noObserver
+  const { store, close } = await openStore(options, log)
+  const engine = createEngine({ store, log, observer, cache: { ...defaults.localCache, ...options.localCache }, maxWaiters: options.maxWaiters ?? defaults.maxWaiters })
+  fastify.addHook('onClose', async () => {
+    await engine.close()
+    await close()
+  })
+  wireRoutes(fastify, { options, engine, observer, doubleFires: createDoubleFires({ store, engine }) })
   // Routes of a scope that was registered earlier run these hooks without the decorators.
   fastify.addHook('onSend', (request, reply, payload, done) => {
     if (!request[kRun]) return done(null, payload)
@@ -35,8 +43,8 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
 export default fp(idempotency, { name: 'holdfast-idempotency', fastify: '5.x' })
 export { idempotency }
 export * from './errors.js'
-export type { IdempotencyOptions, IdempotencyRouteOptions, StoreOption } from './options.js'
+export type { FingerprintWindow, IdempotencyOptions, IdempotencyRouteOptions, StoreOption } from './options.js'
 export type { RequestIdempotency } from './types.js'
-export type { Claim, ClaimResult, StoredRecord, StoredResponse } from '../../services/idempotency/record.js'
+export type { Claim, ClaimResult, Ended, Guarantee, StoredRecord, StoredResponse } from '../../services/idempotency/record.js'
 export type { IdempotencyStore } from '../../services/idempotency/store.js'
 export { createMemoryStore } from '../../services/idempotency/stores/memory.js'

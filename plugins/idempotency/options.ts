@@ -1,12 +1,11 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis } from 'ioredis'
-import { neverStored } from '../../services/idempotency/policy.js'
+import type { CacheOptions } from '../../services/idempotency/cache.js'
 import type { StoredPolicy } from '../../services/idempotency/policy.js'
+import type { Guarantee } from '../../services/idempotency/record.js'
+import type { RunSettings } from '../../services/idempotency/settings.js'
 import type { IdempotencyStore } from '../../services/idempotency/store.js'
 import type { PgLike, PrismaLike } from '../../services/idempotency/stores/postgres.js'
-import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, show } from '../../services/options.js'
-import type { Rule, Rules } from '../../services/options.js'
-import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 
 /** What a route may set for itself in `config: { idempotency: … }`. */
 export interface IdempotencyRouteOptions {
@@ -21,10 +20,15 @@ export interface IdempotencyRouteOptions {
    */
   scope?: 'principal' | 'public' | ((request: FastifyRequest) => string)
   /**
-   * How long a request may run before another attempt may take its key over, ms.
+   * How long the claim of a process that died keeps its key, ms. While the handler runs the lease is extended.
    * @default 30_000
    */
   lease?: number
+  /**
+   * For how long the lease of a handler is extended, ms. After that its key can be taken over.
+   * @default 600_000
+   */
+  maxExecution?: number
   /**
    * How long a finished record is replayed, from its completion, ms.
    * @default 86_400_000
@@ -52,10 +56,47 @@ export interface IdempotencyRouteOptions {
   replayHeaders?: string[]
   /**
    * When no store can be had: run the request unprotected, or answer 503.
-   * @default 'proceed', and 'reject' on routes with `required`
+   * @default 'proceed', and 'reject' on routes with `required` and with the guarantee 'transactional'
    */
   onStoreFailure?: 'proceed' | 'reject'
+  /**
+   * What a duplicate of a running request gets: 409 at once, or the answer of the running one.
+   * @default 'reject'
+   */
+  onConcurrent?: 'reject' | 'wait'
+  /**
+   * How long a duplicate waits before it is answered 409 all the same, ms.
+   * @default 10_000
+   */
+  waitTimeout?: number
+  /**
+   * Duplicates of one key that wait in one process at most; the others are answered 409 at once.
+   * @default 100
+   */
+  maxWaitersPerKey?: number
+  /**
+   * How surely a finished request is remembered when Redis loses its memory: docs/guarantees.md.
+   * @default 'mirrored' where the store has Redis and Postgres, else 'fast'
+   */
+  guarantee?: Guarantee
+  /**
+   * After the process of a request died: run a retry, or answer it 409 for ever, because what was done is not known.
+   * @default 'retry'
+   */
+  afterCrash?: 'retry' | 'uncertain'
+  /**
+   * Recognise a double fire without a key, by its content: the second of two equal requests of one principal that start within the window gets
+   * the answer of the first. `true` means a window of 100 ms.
+   * @default false
+   */
+  fingerprint?: boolean | FingerprintWindow
 }
+
+export type FingerprintWindow =
+  /** ms, from start to start */
+  | { window: number }
+  /** Learned for each principal from the gaps between its double fires, within these bounds, ms. */
+  | { adaptive: { min: number, max: number } }
 
 export type StoreOption = 'memory' | IdempotencyStore | { redis?: Redis | Cluster, postgres?: PgLike | PrismaLike }
 
@@ -69,6 +110,16 @@ export interface IdempotencyOptions extends IdempotencyRouteOptions {
    * @default ['POST', 'PATCH']
    */
   methods?: string[]
+  /**
+   * Duplicates that wait in one process at most, of all keys; the others are answered 409 at once.
+   * @default 1_000
+   */
+  maxWaiters?: number
+  /**
+   * Bounds of the finished records that a process keeps in memory to replay them without asking the store. 0 keeps none.
+   * @default { maxRecords: 10_000, maxBytes: 33_554_432 }
+   */
+  localCache?: Partial<CacheOptions>
   /**
    * Redis keys start with `<prefix>:`.
    * @default 'holdfast'
@@ -87,91 +138,14 @@ export interface IdempotencyOptions extends IdempotencyRouteOptions {
 }
 
 /** The options of one route after defaults, plugin options and route options were laid over each other. */
-export type RouteSettings = Required<IdempotencyRouteOptions> & { principal: (request: FastifyRequest) => string | null }
-
-export const defaults = Object.freeze({
-  required: false,
-  scope: 'principal',
-  lease: 30_000,
-  retention: 86_400_000,
-  maxResponseBytes: 262_144,
-  maxKeyLength: 255,
-  stored: 'deterministic',
-  replayHeaders: [],
-  methods: ['POST', 'PATCH'],
-  prefix: 'holdfast',
-  enabled: true,
-  docs: '/problems/'
-} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure'>)
-
-const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
-const replayableHeader: Rule = {
-  expected: 'a lower-case header name that is not a credential or bound to one connection',
-  accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && !neverStored.has(value)
-}
-
-const routeRules: Rules<IdempotencyRouteOptions> = {
-  required: boolean,
-  scope: either(oneOf('principal', 'public'), fn),
-  lease: positive('ms'),
-  retention: positive('ms'),
-  maxResponseBytes: positive('bytes'),
-  maxKeyLength: between(1, 255, 'characters'),
-  stored: either(oneOf('deterministic', 'success', 'all'), fn),
-  replayHeaders: listOf(replayableHeader),
-  onStoreFailure: oneOf('proceed', 'reject')
-}
-
-const rules: Rules<IdempotencyOptions> = {
-  ...routeRules,
-  store: { expected: '\'memory\', { redis }, { postgres }, { redis, postgres } or a store', accepts: isStoreOption },
-  principal: fn,
-  methods: listOf(methodName),
-  prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
-  enabled: boolean,
-  docs: matching(/^\S+$/, 'a URI')
-}
-
-function isStoreOption (value: unknown): boolean {
-  if (value === 'memory') return true
-  if (typeof value !== 'object' || value === null) return false
-  if ('claim' in value) return true
-  const names = Object.keys(value)
-  return names.length > 0 && names.every((name) => name === 'redis' || name === 'postgres') && Object.values(value).every((client) => client !== null && typeof client === 'object')
-}
-
-/** Throws FST_IDEMPOTENCY_OPTION_INVALID. */
-export function checkPluginOptions (options: IdempotencyOptions): void {
-  const problem = invalidOption(options, rules) ??
-    (options.store === undefined ? `option \`store\` must be ${rules.store.expected}, got nothing` : null) ??
-    (options.principal === undefined && options.scope !== 'public' ? 'option `principal` must be a function, unless `scope: \'public\'` is written out, got nothing' : null) ??
-    livesProblem(options)
-  if (problem !== null) throw new FST_IDEMPOTENCY_OPTION_INVALID(problem)
-}
-
-/** Throws FST_IDEMPOTENCY_OPTION_INVALID for a route config that is neither a boolean nor route options. */
-export function checkRouteConfig (config: unknown, route: string, options: IdempotencyOptions): void {
-  if (config === undefined || typeof config === 'boolean') return
-  const problem = typeof config === 'object' && config !== null && !Array.isArray(config)
-    ? invalidOption(config, routeRules, 'config.idempotency.') ?? livesProblem({ ...options, ...defined(config) })
-    : `option \`config.idempotency\` must be true, false or an object, got ${show(config)}`
-  if (problem !== null) throw new FST_IDEMPOTENCY_OPTION_INVALID(`route ${route}: ${problem}`)
-}
-
-/** A claim lives as long as the record would: with a shorter retention it would vanish while its lease runs. */
-function livesProblem ({ lease = defaults.lease, retention = defaults.retention }: IdempotencyRouteOptions): string | null {
-  return retention < lease ? `option \`retention\` must be at least \`lease\` (${lease} ms), got ${show(retention)}` : null
-}
-
-export function settingsOf (options: IdempotencyOptions, config: boolean | IdempotencyRouteOptions | undefined): RouteSettings {
-  const merged = { ...defaults, ...defined(options), ...(typeof config === 'object' ? defined(config) : {}) }
-  return {
-    ...merged,
-    principal: options.principal ?? (() => null),
-    onStoreFailure: merged.onStoreFailure ?? (merged.required ? 'reject' : 'proceed')
-  }
-}
-
-function defined<T extends object> (options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+export interface RouteSettings extends RunSettings {
+  required: boolean
+  scope: 'principal' | 'public' | ((request: FastifyRequest) => string)
+  principal: (request: FastifyRequest) => string | null
+  maxResponseBytes: number
+  maxKeyLength: number
+  stored: StoredPolicy
+  replayHeaders: string[]
+  onStoreFailure: 'proceed' | 'reject'
+  fingerprint: FingerprintWindow | null
 }

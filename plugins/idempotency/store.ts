@@ -5,8 +5,8 @@ import { createPostgresStore } from '../../services/idempotency/stores/postgres.
 import { openRequestPath } from '../../services/idempotency/stores/redis-connection.js'
 import { createRedisStore } from '../../services/idempotency/stores/redis.js'
 import type { Log } from '../../services/log.js'
-import { defaults } from './options.js'
 import type { IdempotencyOptions } from './options.js'
+import { defaults } from './settings.js'
 
 export interface OpenedStore {
   store: IdempotencyStore

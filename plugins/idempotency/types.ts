@@ -1,21 +1,51 @@
-import type { Attempt } from '../../services/idempotency/engine.js'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Attempt } from '../../services/idempotency/attempt.js'
+import type { DoubleFires } from '../../services/idempotency/double-fires.js'
+import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
 import type { Fingerprint } from '../../services/idempotency/fingerprint.js'
+import type { Layer, Observer } from '../../services/idempotency/observer.js'
+import type { RunSettings } from '../../services/idempotency/settings.js'
+import type { Windows } from '../../services/idempotency/windows.js'
 import type { IdempotencyRouteOptions, RouteSettings } from './options.js'
 
 /** What a handler may know of its own protection. */
 export interface RequestIdempotency {
-  /** The key without quotes. */
-  key: string
+  /** The key without quotes; of layer `fingerprint` the digest that stands for it. */
+  readonly key: string
   /** What recognises a duplicate of this request. */
-  layer: 'key'
+  readonly layer: Layer
   /** Token of this attempt: random, another one for every run. */
-  attempt: string
+  readonly attempt: string
+  /** Aborts when the claim was lost to another attempt, or the handler runs longer than `maxExecution`: stop, somebody else does or did the work. */
+  readonly signal: AbortSignal
+  /** A key for a call to the outside, 64 hex digits: the same in every retry of this request, another one for every name. */
+  downstreamKey: (name: string) => string
+}
+
+/** Layer 2 of a route. */
+export interface Fires {
+  windows: Windows
+  doubleFires: DoubleFires
+  settings: RunSettings
+}
+
+/** What the hooks of one protected route share. */
+export interface ProtectedRoute {
+  engine: IdempotencyEngine
+  observer: Observer
+  settings: RouteSettings
+  /** The methods that are protected, when the route has others too. */
+  methods: ReadonlySet<string> | null
+  url: string
+  /** Null where requests without a key run as they are. */
+  fires: Fires | null
+  docs: string
 }
 
 /** The run of a protected request, from its claim to its record. */
 export interface Run {
   attempt: Attempt
-  settings: RouteSettings
+  route: ProtectedRoute
   /** Set by whoever finishes the record first: a later hook must not touch it. */
   settled: boolean
 }
@@ -28,13 +58,17 @@ export interface Asked {
 }
 
 export const kAsked = Symbol('holdfast.idempotency.asked')
+export const kRoute = Symbol('holdfast.idempotency.route')
 export const kRun = Symbol('holdfast.idempotency.run')
+
+export type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Null on a request that is not protected, or not yet. */
     idempotency: RequestIdempotency | null
     [kAsked]?: Asked | null
+    [kRoute]?: ProtectedRoute | null
     [kRun]?: Run | null
   }
   interface FastifyContextConfig {

@@ -1,43 +1,80 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { DoubleFires } from '../../services/idempotency/double-fires.js'
 import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
-import { askedFor, createClaimHook } from './claim.js'
+import type { Observer } from '../../services/idempotency/observer.js'
+import { createAdaptiveWindow, createFixedWindow } from '../../services/idempotency/windows.js'
+import type { Windows } from '../../services/idempotency/windows.js'
+import { askedFor } from './ask.js'
+import { createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
-import { checkRouteConfig, defaults, settingsOf } from './options.js'
-import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
-import { kAsked } from './types.js'
+import type { FingerprintWindow, IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
+import { checkRouteConfig } from './rules.js'
+import { defaults, firesSettings, settingsOf } from './settings.js'
+import { kAsked, kRoute } from './types.js'
+import type { Hook, ProtectedRoute } from './types.js'
+
+export interface WireDeps {
+  options: IdempotencyOptions
+  engine: IdempotencyEngine
+  doubleFires: DoubleFires
+  observer: Observer
+}
 
 /** Appends the claim to every protected route as its last preHandler, and refuses at run time a route that was declared too early to be seen. */
-export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOptions, engine: IdempotencyEngine): void {
-  const { methods = defaults.methods, docs = defaults.docs } = options
+export function wireRoutes (fastify: FastifyInstance, deps: WireDeps): void {
+  const { methods = defaults.methods } = deps.options
   const seen = new Set<string>()
 
   fastify.addHook('onRoute', (route) => {
-    const config = route.config?.idempotency
-    checkRouteConfig(config, nameOf(route), options)
+    checkRouteConfig(route.config?.idempotency, nameOf(route), deps.options)
     for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
-    const all = [route.method].flat()
-    const covered = all.filter((method) => isProtected(config, method, methods))
-    if (covered.length === 0) return
-    const hook = createClaimHook({ engine, docs, settings: settingsOf(options, config) })
-    const claim: typeof hook = covered.length === all.length ? hook : async (request, reply) => covered.includes(request.method) ? await hook(request, reply) : undefined
-    route.preHandler = [...[route.preHandler ?? []].flat(), claim]
+    const protectedRoute = toProtected(route, methods, deps)
+    if (protectedRoute === null) return
+    const mark: Hook = (request, _reply, done) => {
+      request[kRoute] = protectedRoute
+      done()
+    }
+    route.onRequest = [mark, ...[route.onRequest ?? []].flat()]
+    route.preHandler = [...[route.preHandler ?? []].flat(), createClaimHook(protectedRoute)]
   })
 
-  fastify.addHook('onRequest', (request, _reply, done) => {
-    const route = `${request.method} ${request.routeOptions.url}`
-    if (wantsProtection(request, methods) && !seen.has(route)) done(new FST_IDEMPOTENCY_NOT_WIRED(route))
-    else done()
-  })
-
-  // The first preHandler, for the claim that is the last: in between the application may put a time or a user into the body, anew in every retry.
-  fastify.addHook('preHandler', (request, reply, done) => {
-    if (request.headers['idempotency-key'] !== undefined && wantsProtection(request, methods)) request[kAsked] = askedFor(request)
+  // The first preHandler, for the claim that is the last: in between the application may change the body.
+  fastify.addHook('preHandler', (request, _reply, done) => {
+    const route = request[kRoute]
+    if (!route) return done(isMissed(request, methods, seen) ? new FST_IDEMPOTENCY_NOT_WIRED(`${request.method} ${request.routeOptions.url}`) : undefined)
+    if (needsFingerprint(request, route)) request[kAsked] = askedFor(request, route)
     done()
   })
 }
 
-function wantsProtection ({ is404, method, routeOptions }: FastifyRequest, methods: string[]): boolean {
-  return !is404 && isProtected(routeOptions.config?.idempotency, method, methods)
+function toProtected (route: RouteOptions, methods: string[], { options, engine, doubleFires, observer }: WireDeps): ProtectedRoute | null {
+  const config = route.config?.idempotency
+  const all = [route.method].flat()
+  const covered = all.filter((method) => isProtected(config, method, methods))
+  if (covered.length === 0) return null
+  const settings = settingsOf(options, config)
+  return {
+    engine,
+    observer,
+    settings,
+    methods: covered.length === all.length ? null : new Set(covered),
+    url: route.url,
+    fires: settings.fingerprint === null ? null : { doubleFires, windows: windowsOf(settings.fingerprint), settings: firesSettings(options, config) },
+    docs: options.docs ?? defaults.docs
+  }
+}
+
+function windowsOf (fingerprint: FingerprintWindow): Windows {
+  return 'window' in fingerprint ? createFixedWindow(fingerprint.window) : createAdaptiveWindow(fingerprint.adaptive)
+}
+
+function needsFingerprint ({ headers, method }: FastifyRequest, { methods, settings }: ProtectedRoute): boolean {
+  return (headers['idempotency-key'] !== undefined || settings.fingerprint !== null) && (methods === null || methods.has(method))
+}
+
+/** A route that wants protection and was declared before `onRoute` could see it. */
+function isMissed ({ is404, method, routeOptions }: FastifyRequest, methods: string[], seen: Set<string>): boolean {
+  return !is404 && isProtected(routeOptions.config?.idempotency, method, methods) && !seen.has(`${method} ${routeOptions.url}`)
 }
 
 /** A route that says something of idempotency is protected for each of its methods, any other for the plugin's. HEAD is the GET that Fastify adds. */

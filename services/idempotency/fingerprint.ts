@@ -18,10 +18,13 @@ const maxDepth = 64
 
 /** SHA-256 over what the handler sees. Two requests with the same fingerprint ask for the same thing. */
 export function fingerprintOf ({ method, route, query, contentType, body }: FingerprintInput): Fingerprint {
-  const flaw = flawOf(body)
+  const flaw = flawOf(body, 0)
   if (flaw !== null) return { ok: false, reason: flaw }
   try {
-    return { ok: true, fingerprint: digest('holdfast:fingerprint:1', [method, route, canonical(query ?? {}), mediaType(contentType), bytesOf(body)]) }
+    const parts = [method, route, canonical(query ?? {}), mediaType(contentType)]
+    if (body instanceof Uint8Array) return { ok: true, fingerprint: digest('holdfast:fingerprint:2', parts, body) }
+    parts.push(body === undefined ? '' : canonical(body))
+    return { ok: true, fingerprint: digest('holdfast:fingerprint:2', parts) }
   } catch (error) {
     // RFC 8785 defines no form for non-finite numbers (1e400 parses as Infinity) and for lone surrogates.
     return { ok: false, reason: error instanceof Error ? error.message : String(error) }
@@ -30,42 +33,46 @@ export function fingerprintOf ({ method, route, query, contentType, body }: Fing
 
 /**
  * Null for text, bytes and a tree of JSON values. Streams and files, which some parsers put into a body, are refused: their bytes are not here, and
- * their objects are graphs with cycles, on which a walk by levels never ends. Canonical JSON of a Map would be `{}` whatever it holds.
+ * their objects are graphs with cycles. Canonical JSON of a Map would be `{}` whatever it holds. Recursive, because it ends at the limit.
  */
-function flawOf (body: unknown): string | null {
-  if (body instanceof Uint8Array) return null
-  let level = [body].filter(isContainer)
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth >= maxDepth) return `the body is nested deeper than ${maxDepth} levels`
-    if (!level.every(isPlain)) return 'the body has a stream or another object that is not data'
-    level = level.flatMap((container): unknown[] => Object.values(container)).filter(isContainer)
+function flawOf (value: unknown, depth: number): string | null {
+  if (!isContainer(value)) return null
+  if (depth >= maxDepth) return `the body is nested deeper than ${maxDepth} levels`
+  if (!isPlain(value)) return 'the body has a stream or another object that is not data'
+  for (const key in value) {
+    const flaw = flawOf((value as Record<string, unknown>)[key], depth + 1)
+    if (flaw !== null) return flaw
   }
   return null
 }
 
 /** An object that canonical JSON looks into. Those with `toJSON` (dates, bytes) stand for a value. */
 function isContainer (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !('toJSON' in value && typeof value.toJSON === 'function')
+  return typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && !('toJSON' in value && typeof value.toJSON === 'function')
 }
 
 function isPlain (value: object): boolean {
+  if (Array.isArray(value)) return true
   const prototype: unknown = Object.getPrototypeOf(value)
-  return Array.isArray(value) || prototype === null || prototype === Object.prototype
-}
-
-function bytesOf (body: unknown): string | Uint8Array {
-  if (body === undefined) return ''
-  return body instanceof Uint8Array ? body : canonical(body)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** Canonical JSON (RFC 8785): the order of keys and the notation of numbers do not count. */
-function canonical (value: unknown): string {
+export function canonical (value: unknown): string {
+  if (isEmpty(value)) return '{}' // most requests have neither query nor params
   const text = canonicalize(value)
   if (text === undefined) throw new Error('the body is not JSON')
   return text
 }
 
+function isEmpty (value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !isPlain(value) || Array.isArray(value)) return false
+  for (const key in value) if (Object.hasOwn(value, key)) return false
+  return true
+}
+
 /** Without parameters: a multipart boundary or a charset is chosen anew by every attempt. */
 function mediaType (contentType = ''): string {
-  return (contentType.split(';')[0] ?? '').trim().toLowerCase()
+  const end = contentType.indexOf(';')
+  return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
 }

@@ -30,5 +30,10 @@ function unquote (line: string): string | null {
 
 /** The lines of one header in the order received, from Node's flat `rawHeaders` list of names and values. */
 export function headerLines (rawHeaders: string[], name: string): string[] {
-  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name)
+  const lines: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const other = rawHeaders[index] ?? ''
+    if (other.length === name.length && other.toLowerCase() === name) lines.push(rawHeaders[index + 1] ?? '')
+  }
+  return lines
 }

@@ -27,11 +27,13 @@ export const neverStored = new Set([
 ])
 
 /** The headers of a response that a replay sends again. Arrays stay arrays. */
-export function storedHeaders (headers: Record<string, unknown>, added: string[]): Record<string, string | string[]> {
+export function storedHeaders (reply: { getHeader: (name: string) => unknown }, added: string[]): Record<string, string | string[]> {
   const stored: Record<string, string | string[]> = {}
-  for (const name of [...replayable, ...added]) {
-    const value = headers[name]
-    if (value !== undefined && value !== null) stored[name] = Array.isArray(value) ? value.map(String) : String(value)
-  }
+  for (const name of replayable) store(stored, name, reply.getHeader(name))
+  for (const name of added) store(stored, name, reply.getHeader(name))
   return stored
+}
+
+function store (stored: Record<string, string | string[]>, name: string, value: unknown): void {
+  if (value !== undefined && value !== null) stored[name] = Array.isArray(value) ? value.map(String) : String(value)
 }

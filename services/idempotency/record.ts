@@ -26,12 +26,13 @@ export interface Claim {
   guarantee: Guarantee
 }
 
+/** `left`: what is left of a finished record's retention, ms. A store that says it lets processes keep the record in memory for so long. */
 export type StoredRecord =
   /** Another attempt runs; it may be taken over in `leaseLeft` ms. */
   | { state: 'running', fingerprint: string, token: string, leaseLeft: number }
-  | { state: 'completed', fingerprint: string, token: string, response: StoredResponse }
+  | { state: 'completed', fingerprint: string, token: string, response: StoredResponse, left?: number }
   /** Finished, but its response cannot be replayed. */
-  | { state: 'tombstone', fingerprint: string, token: string }
+  | { state: 'tombstone', fingerprint: string, token: string, left?: number }
 
 /** What became of a claim that was waited for. Null: it was given back, its lease is past, or another attempt holds the key. */
 export type Ended = Exclude<StoredRecord, { state: 'running' }> | null

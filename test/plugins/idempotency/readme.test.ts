@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import idempotency from '../../../plugins/idempotency/index.js'
 import * as errors from '../../../plugins/idempotency/errors.js'
-import { defaults } from '../../../plugins/idempotency/options.js'
+import { defaults } from '../../../plugins/idempotency/settings.js'
 import { build } from './helper.js'
 
 const readme = await readFile(new URL('../../../plugins/idempotency/README.md', import.meta.url), 'utf8')

@@ -21,8 +21,8 @@ await t.test('a function decides by the status code', async (t) => {
 })
 
 await t.test('the allow-list and the added headers are kept, arrays as arrays and numbers as text', async (t) => {
-  const headers = { 'content-type': 'text/plain', link: ['<a>', '<b>'], 'x-count': 3, 'x-empty': '', 'x-other': 'no', etag: undefined, 'set-cookie': 'a=b', date: 'now', 'content-length': 3 }
-  t.strictSame(storedHeaders(headers, ['x-count', 'x-empty', 'x-absent']), { 'content-type': 'text/plain', link: ['<a>', '<b>'], 'x-count': '3', 'x-empty': '' })
+  const headers: Record<string, unknown> = { 'content-type': 'text/plain', link: ['<a>', '<b>'], 'x-count': 3, 'x-empty': '', 'x-other': 'no', etag: undefined, 'set-cookie': 'a=b', date: 'now', 'content-length': 3 }
+  t.strictSame(storedHeaders({ getHeader: (name) => headers[name] }, ['x-count', 'x-empty', 'x-absent']), { 'content-type': 'text/plain', link: ['<a>', '<b>'], 'x-count': '3', 'x-empty': '' })
 })
 
 await t.test('credentials, framing and what belongs to one moment are on the list of what is never kept', async (t) => {

@@ -1,0 +1,105 @@
+import { neverStored } from '../../services/idempotency/policy.js'
+import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, show } from '../../services/options.js'
+import type { Rule, Rules } from '../../services/options.js'
+import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
+import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
+import { defaults, defined, hasPostgres } from './settings.js'
+
+const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
+const replayableHeader: Rule = {
+  expected: 'a lower-case header name that is not a credential or bound to one connection',
+  accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && !neverStored.has(value)
+}
+
+const routeRules: Rules<IdempotencyRouteOptions> = {
+  required: boolean,
+  scope: either(oneOf('principal', 'public'), fn),
+  lease: positive('ms'),
+  retention: positive('ms'),
+  maxResponseBytes: positive('bytes'),
+  maxKeyLength: between(1, 255, 'characters'),
+  stored: either(oneOf('deterministic', 'success', 'all'), fn),
+  replayHeaders: listOf(replayableHeader),
+  onStoreFailure: oneOf('proceed', 'reject'),
+  maxExecution: positive('ms'),
+  onConcurrent: oneOf('reject', 'wait'),
+  waitTimeout: positive('ms'),
+  maxWaitersPerKey: positive('requests'),
+  guarantee: oneOf('fast', 'mirrored', 'transactional'),
+  afterCrash: oneOf('retry', 'uncertain'),
+  fingerprint: either(boolean, { expected: '{ window } or { adaptive: { min, max } } in ms', accepts: isWindow })
+}
+
+const rules: Rules<IdempotencyOptions> = {
+  ...routeRules,
+  store: { expected: '\'memory\', { redis }, { postgres }, { redis, postgres } or a store', accepts: isStoreOption },
+  principal: fn,
+  methods: listOf(methodName),
+  maxWaiters: positive('requests'),
+  localCache: { expected: '{ maxRecords, maxBytes }, each an integer from 0 on', accepts: isCache },
+  prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
+  enabled: boolean,
+  docs: matching(/^\S+$/, 'a URI')
+}
+
+function isCache (value: unknown): boolean {
+  return isObject(value) && Object.entries(value).every(([name, limit]) => (name === 'maxRecords' || name === 'maxBytes') && Number.isSafeInteger(limit) && Number(limit) >= 0)
+}
+
+function isWindow (value: unknown): boolean {
+  if (!isObject(value) || Object.keys(value).length !== 1) return false
+  if ('window' in value) return isDuration(value.window)
+  if (!('adaptive' in value) || !isObject(value.adaptive)) return false
+  const { min, max, ...others } = value.adaptive as Record<string, unknown>
+  return Object.keys(others).length === 0 && isDuration(min) && isDuration(max) && Number(min) <= Number(max)
+}
+
+function isDuration (value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) > 0
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isStoreOption (value: unknown): boolean {
+  if (value === 'memory') return true
+  if (typeof value !== 'object' || value === null) return false
+  if ('claim' in value) return true
+  const names = Object.keys(value)
+  return names.length > 0 && names.every((name) => name === 'redis' || name === 'postgres') && Object.values(value).every((client) => client !== null && typeof client === 'object')
+}
+
+/** Throws FST_IDEMPOTENCY_OPTION_INVALID. */
+export function checkPluginOptions (options: IdempotencyOptions): void {
+  const problem = invalidOption(options, rules) ??
+    (options.store === undefined ? `option \`store\` must be ${rules.store.expected}, got nothing` : null) ??
+    (options.principal === undefined && options.scope !== 'public' ? 'option `principal` must be a function, unless `scope: \'public\'` is written out, got nothing' : null) ??
+    livesProblem(options) ?? guaranteeProblem(options, options) ?? windowProblem(options)
+  if (problem !== null) throw new FST_IDEMPOTENCY_OPTION_INVALID(problem)
+}
+
+/** Throws FST_IDEMPOTENCY_OPTION_INVALID for a route config that is neither a boolean nor route options. */
+export function checkRouteConfig (config: unknown, route: string, options: IdempotencyOptions): void {
+  if (config === undefined || typeof config === 'boolean') return
+  const problem = typeof config === 'object' && config !== null && !Array.isArray(config)
+    ? invalidOption(config, routeRules, 'config.idempotency.') ?? livesProblem({ ...options, ...defined(config) }) ?? guaranteeProblem(config, options) ?? windowProblem({ ...options, ...defined(config) })
+    : `option \`config.idempotency\` must be true, false or an object, got ${show(config)}`
+  if (problem !== null) throw new FST_IDEMPOTENCY_OPTION_INVALID(`route ${route}: ${problem}`)
+}
+
+/** A claim lives as long as the record would: with a shorter retention it would vanish while its lease runs. */
+function livesProblem ({ lease = defaults.lease, retention = defaults.retention }: IdempotencyRouteOptions): string | null {
+  return retention < lease ? `option \`retention\` must be at least \`lease\` (${lease} ms), got ${show(retention)}` : null
+}
+
+/** What needs rows of Postgres cannot be promised without it. */
+function guaranteeProblem ({ guarantee }: IdempotencyRouteOptions, { store }: IdempotencyOptions): string | null {
+  if (guarantee === undefined || guarantee === 'fast' || hasPostgres(store)) return null
+  return `option \`guarantee\` must be 'fast' where the store has no postgres, got ${show(guarantee)}`
+}
+
+/** By their content alone, requests of different people would be taken for one. */
+function windowProblem ({ fingerprint = false, scope }: IdempotencyRouteOptions): string | null {
+  return fingerprint !== false && scope === 'public' ? `option \`fingerprint\` must be false where the scope is 'public', got ${show(fingerprint)}` : null
+}

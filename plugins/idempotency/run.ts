@@ -1,0 +1,23 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { signalOf } from '../../services/idempotency/attempt.js'
+import type { Attempt } from '../../services/idempotency/attempt.js'
+import { digest } from '../../services/idempotency/digest.js'
+import { kRun } from './types.js'
+import type { ProtectedRoute, RequestIdempotency } from './types.js'
+
+/** Lets the handler run under its claim. */
+export function run (request: FastifyRequest, reply: FastifyReply, attempt: Attempt, key: string, route: ProtectedRoute): void {
+  request.idempotency = toRequestIdempotency(attempt, key)
+  request[kRun] = { attempt, route, settled: false }
+  reply.header('idempotency-status', 'created')
+}
+
+function toRequestIdempotency (attempt: Attempt, key: string): RequestIdempotency {
+  return {
+    key,
+    layer: attempt.layer,
+    attempt: attempt.claim.token,
+    get signal () { return signalOf(attempt) },
+    downstreamKey: (name) => digest('holdfast:downstream:1', [attempt.claim.id, name])
+  }
+}

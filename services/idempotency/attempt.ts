@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto'
+import type { Claim, ClaimResult, Ended } from './record.js'
+import type { Layer } from './observer.js'
+
+/** One run of a handler under a claim. */
+export interface Attempt {
+  readonly claim: Claim
+  readonly layer: Layer
+  /** What the store said to the claim. */
+  granted: Promise<ClaimResult>
+  /** When the handler started, and when the store last said that the claim is ours: ms of a clock that never jumps. */
+  startedAt: number
+  confirmedAt: number
+  /** How long its lease is extended, ms. */
+  maxExecution: number
+  /** Another attempt holds the key. */
+  lost: boolean
+  /** Why the handler should stop, once it should. */
+  stopped: Error | null
+  controller: AbortController | null
+  ending: PromiseWithResolvers<Ended> | null
+}
+
+interface PromiseWithResolvers<T> {
+  promise: Promise<T>
+  resolve: (value: T) => void
+}
+
+/** A UUID, because Node draws those from a pool: `randomBytes` asks the kernel each time, which was 11 % of a replay. */
+export function randomToken (): string {
+  return Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
+}
+
+/** What is left of the lease by our own clock, ms. The store's clock started later, so this never says more than is left. */
+export function leaseLeft ({ claim, confirmedAt }: Attempt, now: number): number {
+  return confirmedAt + claim.lease - now
+}
+
+/** Aborts when the claim is lost or may not be extended any more. Made when asked for: most handlers never ask. */
+export function signalOf (attempt: Attempt): AbortSignal {
+  attempt.controller ??= new AbortController()
+  if (attempt.stopped !== null) attempt.controller.abort(attempt.stopped)
+  return attempt.controller.signal
+}
+
+export function stop (attempt: Attempt, reason: string): void {
+  attempt.stopped ??= new Error(reason)
+  attempt.controller?.abort(attempt.stopped)
+}
+
+/** What duplicates in this process wait for. */
+export function endingOf (attempt: Attempt): Promise<Ended> {
+  if (attempt.ending === null) {
+    let resolve: (value: Ended) => void = () => {}
+    const promise = new Promise<Ended>((_resolve) => { resolve = _resolve })
+    attempt.ending = { promise, resolve }
+  }
+  return attempt.ending.promise
+}

@@ -1,0 +1,104 @@
+import type { Log } from '../log.js'
+import { randomToken, stop } from './attempt.js'
+import type { Attempt } from './attempt.js'
+import type { FinishedRecord, RecordCache } from './cache.js'
+import { createHeartbeat } from './heartbeat.js'
+import { createLateWrites } from './late-writes.js'
+import type { Layer, Observer } from './observer.js'
+import type { Claim, Ended, StoredResponse } from './record.js'
+import type { RunSettings } from './settings.js'
+import type { IdempotencyStore } from './store.js'
+
+export interface AttemptsOptions {
+  store: IdempotencyStore
+  cache: RecordCache
+  log: Log
+  observer: Observer
+  newToken?: () => string
+  now: () => number
+}
+
+/** The attempts of this process, from the claim to the end. */
+export interface Attempts {
+  find: (id: string) => Attempt | undefined
+  /** Claims the key: what the store says is in the attempt's `granted`. */
+  claim: (id: string, fingerprint: string, settings: RunSettings, layer: Layer) => Attempt
+  /** The store said `claimed`: from now on its lease is extended. */
+  confirm: (attempt: Attempt) => void
+  /** Finishes the record, with null as a tombstone. False: the claim was lost to another attempt. Throws what the store throws. */
+  finish: (attempt: Attempt, response: StoredResponse | null) => Promise<boolean>
+  /** Gives the key back. False: the claim was lost to another attempt. */
+  release: (attempt: Attempt) => Promise<boolean>
+  /** Takes it off the list, and tells those who wait for it. */
+  end: (attempt: Attempt, ended: Ended) => void
+  count: () => number
+  close: () => Promise<void>
+}
+
+export function createAttempts ({ store, cache, log, observer, newToken = randomToken, now }: AttemptsOptions): Attempts {
+  const attempts = new Map<string, Attempt>()
+  const end = (attempt: Attempt, ended: Ended): void => {
+    if (attempts.get(attempt.claim.id) === attempt) attempts.delete(attempt.claim.id)
+    attempt.ending?.resolve(ended)
+  }
+  const lose = (attempt: Attempt): void => {
+    if (attempt.lost) return
+    attempt.lost = true
+    observer.outcome(attempt.layer, 'lease_lost')
+    stop(attempt, 'the claim was lost to another attempt')
+    end(attempt, null)
+  }
+  const confirmed = (): Attempt[] => [...attempts.values()].filter(({ confirmedAt }) => confirmedAt > 0)
+  const heartbeat = createHeartbeat({ store, running: confirmed, onLost: lose, log, now })
+  const lateWrites = createLateWrites({ store, log })
+
+  return {
+    find: (id) => attempts.get(id),
+    claim (id, fingerprint, { lease, retention, guarantee, maxExecution }, layer) {
+      const claim: Claim = { id, fingerprint, token: newToken(), lease, retention, guarantee }
+      const attempt: Attempt = { claim, layer, granted: store.claim(claim), startedAt: now(), confirmedAt: 0, maxExecution, lost: false, stopped: null, controller: null, ending: null }
+      attempts.set(id, attempt)
+      return attempt
+    },
+    confirm (attempt) {
+      attempt.confirmedAt = attempt.startedAt
+      heartbeat.cover(attempt.claim.lease)
+    },
+    finish: async (attempt, response) => await finish({ store, cache, end, lose, late: lateWrites.complete }, attempt, response),
+    async release (attempt) {
+      const released = await store.release(attempt.claim).finally(() => { end(attempt, null) })
+      if (!released) lose(attempt)
+      return released
+    },
+    end,
+    count: () => attempts.size,
+    async close () {
+      heartbeat.close()
+      await lateWrites.close()
+    }
+  }
+}
+
+interface FinishDeps {
+  store: IdempotencyStore
+  cache: RecordCache
+  end: Attempts['end']
+  lose: (attempt: Attempt) => void
+  late: (claim: Claim, response: StoredResponse | null) => void
+}
+
+async function finish ({ store, cache, end, lose, late }: FinishDeps, attempt: Attempt, response: StoredResponse | null): Promise<boolean> {
+  const { claim, claim: { id, fingerprint, token, retention } } = attempt
+  const record: FinishedRecord = response === null ? { state: 'tombstone', fingerprint, token } : { state: 'completed', fingerprint, token, response }
+  try {
+    const kept = await store.complete(claim, response)
+    if (kept) cache.put(id, record, retention)
+    if (kept) end(attempt, record)
+    else lose(attempt)
+    return kept
+  } catch (error) {
+    late(claim, response)
+    end(attempt, record) // the work was done: who waited for it gets its answer, whether or not it can be kept
+    throw error
+  }
+}

@@ -1,0 +1,35 @@
+import { LRUCache } from 'lru-cache'
+import type { StoredRecord } from './record.js'
+
+export type FinishedRecord = Exclude<StoredRecord, { state: 'running' }>
+
+export interface CacheOptions {
+  maxRecords: number
+  /** Of bodies and headers together. */
+  maxBytes: number
+}
+
+export interface RecordCache {
+  get: (id: string) => FinishedRecord | undefined
+  /** @param life ms until the store forgets the record */
+  put: (id: string, record: FinishedRecord, life: number) => void
+}
+
+/** What a record costs besides its body, bytes: keys, headers, objects. */
+const overhead = 512
+
+/** Finished records of this process and those it has replayed. They never change until they expire, so a replay from here asks no store. */
+export function createCache ({ maxRecords, maxBytes }: CacheOptions): RecordCache {
+  if (maxRecords === 0 || maxBytes === 0) return { get: () => undefined, put () {} }
+  const records = new LRUCache<string, FinishedRecord>({ max: maxRecords, maxSize: maxBytes, sizeCalculation: sizeOf })
+  return {
+    get: (id) => records.get(id),
+    put (id, record, life) {
+      if (life >= 1) records.set(id, record, { ttl: life })
+    }
+  }
+}
+
+function sizeOf (record: FinishedRecord): number {
+  return overhead + (record.state === 'completed' ? record.response.body.length : 0)
+}

@@ -1,0 +1,40 @@
+import pRetry from 'p-retry'
+import type { Log } from '../log.js'
+import type { Claim, StoredResponse } from './record.js'
+import type { IdempotencyStore } from './store.js'
+
+export interface LateWrites {
+  /** Goes on trying to finish the record until its lease would be past. Never throws. */
+  complete: (claim: Claim, response: StoredResponse | null) => void
+  /** Gives up what is still tried. */
+  close: () => Promise<void>
+}
+
+/** Most that is tried at once: during an outage of all stores the requests of a busy server would fill the memory. */
+const maxTried = 1_000
+
+/** Completions that no store took: the client has its answer, and a store that comes back within the lease shall know of it. */
+export function createLateWrites ({ store, log }: { store: Pick<IdempotencyStore, 'complete'>, log: Log }): LateWrites {
+  const controller = new AbortController()
+  const tried = new Set<Promise<void>>()
+
+  const write = async (claim: Claim, response: StoredResponse | null): Promise<void> => {
+    try {
+      await pRetry(() => store.complete(claim, response), { retries: Infinity, minTimeout: 100, maxTimeout: 1_000, maxRetryTime: claim.lease, unref: true, signal: controller.signal })
+    } catch (err) {
+      log.error({ err, key: claim.id.slice(0, 8) }, 'an answer could not be kept: its claim ends with its lease')
+    }
+  }
+
+  return {
+    complete (claim, response) {
+      if (tried.size >= maxTried) return log.error({ key: claim.id.slice(0, 8) }, 'an answer could not be kept: too many wait for a store')
+      const written = write(claim, response).finally(() => { tried.delete(written) })
+      tried.add(written)
+    },
+    async close () {
+      controller.abort(new Error('the server stops'))
+      await Promise.all(tried)
+    }
+  }
+}
