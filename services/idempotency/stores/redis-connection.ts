@@ -21,6 +21,6 @@ export async function openRequestPath (client: Redis | Cluster, onError: (error:
   return connection
 }
 
-function isCluster (client: Redis | Cluster): client is Cluster {
+export function isCluster (client: Redis | Cluster): client is Cluster {
   return client.isCluster
 }

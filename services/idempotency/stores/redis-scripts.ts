@@ -1,13 +1,95 @@
 import { createHash } from 'node:crypto'
 
 /*
- * The value of a key, bytes from 1 as Lua counts them:
- *   1       state: r running, d completed, t tombstone
+ * The value of a key, text; characters from 1 as Lua counts them, the first 87 are ASCII:
+ *   1       state: r running, d completed, b completed with a body that is not UTF-8 and stands here as base64, t tombstone
  *   2–23    token of the attempt
- *   24–87   fingerprint, 64 hex digits: a value that is all text costs ioredis half of one with bytes
+ *   24–87   fingerprint, 64 hex digits
  *   88–     running: "<lease>:<retention>" in ms; completed: JSON [status, headers], a line feed, the body; tombstone: nothing
  * Every key lives for the retention from its last write, so the elapsed part of a lease is retention − PTTL, on the server's clock.
+ * Text throughout, because it costs ioredis half of what bytes do.
  */
+
+/** What an operation's argument starts with when it is not a value to be written. */
+export const verbs = { extend: 'e', release: 'x', get: 'g' }
+
+/** Second item of an exception when it is not the ms that are left of a lease. */
+export const codes = { recovered: -1, other: -2, missing: -3, failed: -4, unknown: -5 }
+
+/** Instead of a generation: none is compared. */
+export const anyGeneration = '*'
+
+/**
+ * Executes a batch of operations in order, or nothing of it when Redis has another generation than the caller knows. A command that fails,
+ * for want of memory or because the key is a list, fails its own operation only.
+ *
+ * Input: KEYS[1] the generation's key, KEYS[2…] one key an operation; ARGV[1] the generation, then two an operation: the value to be claimed or
+ * completed with, or a verb and the token; and the retention in ms.
+ * Output: nil when the generation is another, else the exceptions one after the other, three items each: number of the operation from 0, a code
+ * or the ms left of a lease, a value or the text of an error. An operation without one went as hoped: claimed, held, or nothing found by `get`.
+ */
+export const batch = script(`
+local call, byte, sub = redis.pcall, string.byte, string.sub
+local keys, argv = KEYS, ARGV
+if argv[1] ~= '${anyGeneration}' and redis.call('GET', keys[1]) ~= argv[1] then return false end
+local out, n = {}, 0
+
+local function tell (i, code, text)
+  out[n + 1], out[n + 2], out[n + 3] = i - 2, code, text
+  n = n + 3
+end
+
+local function refused (i, found)
+  if type(found) == 'table' then tell(i, ${codes.failed}, found.err) else tell(i, found == '' and ${codes.missing} or ${codes.other}, '') end
+end
+
+local function done (i, result)
+  if type(result) ~= 'table' or not result.err then return true end
+  tell(i, ${codes.failed}, result.err)
+end
+
+local function show (i, key, value)
+  if byte(value) ~= 114 then return tell(i, 0, value) end
+  local lease, retention = string.match(value, '^(%d+):(%d+)$', 88)
+  if not lease then return tell(i, ${codes.unknown}, '') end
+  local left = tonumber(lease) - tonumber(retention) + redis.call('PTTL', key)
+  tell(i, left > 0 and left or 0, value)
+  return left
+end
+
+local function take (i, key, value, retention, found)
+  if type(found) == 'table' then return tell(i, ${codes.failed}, found.err) end
+  if byte(found) ~= 114 or sub(found, 2, 23) ~= sub(value, 2, 23) then
+    local left = show(i, key, found)
+    if not left or left > 0 or sub(found, 24, 87) ~= sub(value, 24, 87) then return end
+    n = n - 3
+    tell(i, ${codes.recovered}, '')
+  end
+  done(i, call('SET', key, value, 'PX', retention))
+end
+
+for i = 2, #keys do
+  local key, argument, retention = keys[i], argv[i * 2 - 2], argv[i * 2 - 1]
+  local verb = byte(argument)
+  if verb == 114 then
+    local found = call('SET', key, argument, 'PX', retention, 'NX', 'GET')
+    if found then take(i, key, argument, retention, found) end
+  elseif verb == 101 or verb == 120 then
+    local found = call('GETRANGE', key, 0, 22)
+    if found ~= 'r' .. sub(argument, 2) then refused(i, found)
+    elseif verb == 101 then done(i, call('PEXPIRE', key, retention))
+    elseif done(i, call('DEL', key)) then call('PUBLISH', key, '') end
+  elseif verb == 103 then
+    local found = call('GET', key)
+    if type(found) == 'table' then refused(i, found) elseif found then show(i, key, found) end
+  else
+    local found = call('GETRANGE', key, 1, 22)
+    if found ~= sub(argument, 2, 23) then refused(i, found)
+    elseif done(i, call('SET', key, argument, 'PX', retention)) then call('PUBLISH', key, '') end
+  end
+end
+return out
+`)
 
 export interface Script {
   source: string
@@ -17,56 +99,3 @@ export interface Script {
 function script (source: string): Script {
   return { source, sha: createHash('sha1').update(source).digest('hex') }
 }
-
-/**
- * Looks again at a key that was found running, and takes it over when its lease is past.
- * Input: KEYS[1]; ARGV[1] the value of the new claim, ARGV[2] its retention in ms.
- * Output: { '', 1 when another attempt was taken over, else 0 } when it is ours now, else { value, ms of the lease left }.
- */
-export const takeOver = script(`
-local value = redis.call('GET', KEYS[1])
-local recovered = 0
-if value then
-  if string.sub(value, 1, 1) ~= 'r' then return { value, 0 } end
-  if string.sub(value, 2, 23) ~= string.sub(ARGV[1], 2, 23) then
-    local lease, retention = string.match(string.sub(value, 88), '^(%d+):(%d+)$')
-    local left = tonumber(lease) - tonumber(retention) + redis.call('PTTL', KEYS[1])
-    if left > 0 or string.sub(value, 24, 87) ~= string.sub(ARGV[1], 24, 87) then return { value, left } end
-    recovered = 1
-  end
-end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return { '', recovered }
-`)
-
-/**
- * Finishes the record. Input: KEYS[1]; ARGV[1] the finished value, ARGV[2] the retention in ms. Output: 1, or 0 when the key is not this
- * attempt's. A completion whose reply was lost can be repeated.
- */
-export const complete = script(`
-local value = redis.call('GET', KEYS[1])
-if not value or string.sub(value, 2, 23) ~= string.sub(ARGV[1], 2, 23) then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-`)
-
-/** Starts the lease anew. Input: KEYS[1]; ARGV[1] the token, ARGV[2] the retention in ms. Output: 1, or 0 when the claim is not this attempt's. */
-export const extend = script(`
-local value = redis.call('GETRANGE', KEYS[1], 0, 22)
-if value ~= 'r' .. ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-`)
-
-/** Gives the key back. Input: KEYS[1]; ARGV[1] the token. Output: 1, or 0 when the claim is not this attempt's. */
-export const release = script(`
-local value = redis.call('GETRANGE', KEYS[1], 0, 22)
-if value ~= 'r' .. ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
-`)
-
-/** Input: KEYS[1]. Output: nil, or { value, PTTL }. */
-export const look = script(`
-local value = redis.call('GET', KEYS[1])
-if not value then return nil end
-return { value, redis.call('PTTL', KEYS[1]) }
-`)
