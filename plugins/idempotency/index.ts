@@ -22,7 +22,7 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
   if (options.enabled === false) return
   const log = fastify.log.child({ plugin: 'idempotency' })
   const observer = noObserver
-  const { store, close } = await openStore(options, log)
+  const { store, close } = await openStore(options, log, observer)
   const engine = createEngine({ store, log, observer, cache: { ...defaults.localCache, ...options.localCache }, maxWaiters: options.maxWaiters ?? defaults.maxWaiters })
   fastify.addHook('onClose', async () => {
     await engine.close()

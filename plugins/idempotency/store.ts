@@ -1,8 +1,10 @@
 import type { IdempotencyStore } from '../../services/idempotency/store.js'
-import { createFailoverStore } from '../../services/idempotency/stores/failover.js'
+import type { Observer } from '../../services/idempotency/observer.js'
+import { openFailoverStore } from '../../services/idempotency/stores/failover.js'
 import { createMemoryStore } from '../../services/idempotency/stores/memory.js'
 import { createPostgresStore } from '../../services/idempotency/stores/postgres.js'
 import { openRequestPath } from '../../services/idempotency/stores/redis-connection.js'
+import { createRedisLink } from '../../services/idempotency/stores/redis-link.js'
 import { createRedisStore } from '../../services/idempotency/stores/redis.js'
 import type { Log } from '../../services/log.js'
 import type { IdempotencyOptions } from './options.js'
@@ -15,7 +17,7 @@ export interface OpenedStore {
 }
 
 /** Builds the store that the `store` option describes. */
-export async function openStore ({ store, prefix = defaults.prefix }: IdempotencyOptions, log: Log): Promise<OpenedStore> {
+export async function openStore ({ store, prefix = defaults.prefix }: IdempotencyOptions, log: Log, observer: Observer): Promise<OpenedStore> {
   const close = async (): Promise<void> => {}
   if (store === 'memory') return { store: createMemoryStore(), close }
   if ('claim' in store) return { store, close }
@@ -24,7 +26,14 @@ export async function openStore ({ store, prefix = defaults.prefix }: Idempotenc
     if (postgres === null) throw new TypeError('a store needs redis or postgres')
     return { store: postgres, close }
   }
-  const connection = await openRequestPath(store.redis, (err) => log.warn({ err }, 'the Redis connection of the idempotency store broke'))
-  const redis = createRedisStore({ redis: connection, prefix })
-  return { store: postgres === null ? redis : createFailoverStore({ redis, postgres, log }), close: async () => { connection.disconnect() } }
+  const connection = await openRequestPath(store.redis, (err) => { log.warn({ err }, 'the Redis connection of the idempotency store broke') })
+  if (postgres === null) return { store: createRedisStore({ redis: connection, prefix }), close: async () => { connection.disconnect() } }
+  const failover = await openFailoverStore({ redis: (onConnectionLost) => createRedisLink({ redis: connection, prefix, onConnectionLost }), postgres, log, observer })
+  return {
+    store: failover,
+    async close () {
+      await failover.close()
+      connection.disconnect()
+    }
+  }
 }

@@ -30,8 +30,14 @@ export function decode (value: string, leaseLeft: number): StoredRecord {
   }
 }
 
+const unknownValue = 'a Redis key of the idempotency store holds a value that this version does not understand'
+
 export function notUnderstood (): Error {
-  return new Error('a Redis key of the idempotency store holds a value that this version does not understand')
+  return new Error(unknownValue)
+}
+
+export function isNotUnderstood (error: unknown): boolean {
+  return error instanceof Error && error.message === unknownValue
 }
 
 function decodeResponse (value: string): StoredResponse & { body: string } {

@@ -1,7 +1,4 @@
 import t from 'tap'
-import { createFailoverStore } from '../../../services/idempotency/stores/failover.js'
-import type { IdempotencyStore } from '../../../services/idempotency/store.js'
-import { silentLog } from '../../../services/log.js'
 import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
 import { again, newClaim, response } from './conformance.js'
@@ -91,19 +88,15 @@ await t.test('without an outage of Redis, one of Postgres does not matter', asyn
 })
 
 await t.test('a claim whose reply from Redis was lost, and which was then finished in Postgres, is not run again by an instance that saw no outage', async (t) => {
-  const server = await ownRedis(t)
-  const postgres = await ownPostgres(t)
+  const [server, postgres] = [await ownRedis(t), await ownPostgres(t)]
   const witness = await instance(t, server, postgres)
-  const busy = createFailoverStore({ redis: witness.redis, postgres, log: silentLog, now: () => 0 }) // never idle, so it does not ask for outages
-  await busy.claim(newClaim())
-  const lossy: IdempotencyStore = { ...witness.redis, claim: async (claim) => { await witness.redis.claim(claim); throw new Error('the reply was lost') } }
-  const unlucky = createFailoverStore({ redis: lossy, postgres, log: silentLog })
+  const unlucky = await instance(t, server, postgres, (link) => ({ ...link, claim: async (claim) => { await link.claim(claim); throw new Error('the reply was lost') } }))
 
   const claim = newClaim({ lease: 50 })
-  t.equal((await unlucky.claim(claim)).state, 'claimed')
-  t.equal(await unlucky.complete(claim, response), true)
+  t.equal((await unlucky.store.claim(claim)).state, 'claimed')
+  t.equal(await unlucky.store.complete(claim, response), true)
   const seen = await until('the lease of what was left in Redis is over', async () => {
-    const result = await busy.claim(again(claim))
+    const result = await witness.store.claim(again(claim))
     return result.state === 'running' ? null : result
   })
   t.match(seen, { state: 'completed', token: claim.token })
