@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
 import { askedFor, createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
+import { documentRoutes } from './openapi.js'
 import { checkRouteConfig, defaults, settingsOf } from './options.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
 import { kAsked } from './types.js'
@@ -10,6 +11,7 @@ import { kAsked } from './types.js'
 export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOptions, engine: IdempotencyEngine): void {
   const { methods = defaults.methods, docs = defaults.docs } = options
   const seen = new Set<string>()
+  const document = documentRoutes(fastify)
 
   fastify.addHook('onRoute', (route) => {
     const config = route.config?.idempotency
@@ -18,6 +20,7 @@ export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOption
     const all = [route.method].flat()
     const covered = all.filter((method) => isProtected(config, method, methods))
     if (covered.length === 0) return
+    document(route, settingsOf(options, config), covered)
     const hook = createClaimHook({ engine, docs, settings: settingsOf(options, config) })
     const claim: typeof hook = covered.length === all.length ? hook : async (request, reply) => covered.includes(request.method) ? await hook(request, reply) : undefined
     route.preHandler = [...[route.preHandler ?? []].flat(), claim]
