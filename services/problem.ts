@@ -9,6 +9,21 @@ export interface Problem {
   detail: string
 }
 
+/** JSON Schema of a problem document. */
+export const problemSchema = {
+  title: 'Problem',
+  description: 'Problem details, RFC 9457',
+  type: 'object',
+  required: ['type', 'title', 'status', 'code', 'detail'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    code: { type: 'string' },
+    detail: { type: 'string' }
+  }
+}
+
 export const problemMediaType = 'application/problem+json; charset=utf-8'
 
 export interface ProblemInput {

@@ -7,6 +7,7 @@ import type { Windows } from '../../services/idempotency/windows.js'
 import { askedFor } from './ask.js'
 import { createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
+import { documentRoutes } from './openapi.js'
 import type { FingerprintWindow, IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
 import { checkRouteConfig } from './rules.js'
 import { defaults, firesSettings, settingsOf } from './settings.js'
@@ -24,12 +25,14 @@ export interface WireDeps {
 export function wireRoutes (fastify: FastifyInstance, deps: WireDeps): void {
   const { methods = defaults.methods } = deps.options
   const seen = new Set<string>()
+  const document = documentRoutes(fastify)
 
   fastify.addHook('onRoute', (route) => {
     checkRouteConfig(route.config?.idempotency, nameOf(route), deps.options)
     for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
     const protectedRoute = toProtected(route, methods, deps)
     if (protectedRoute === null) return
+    document(route, protectedRoute.settings, [...protectedRoute.methods ?? [route.method].flat()])
     const mark: Hook = (request, _reply, done) => {
       request[kRoute] = protectedRoute
       done()

@@ -1,7 +1,7 @@
 import t from 'tap'
+import { flawsOf } from '../openapi.js'
+import type { OpenApi } from '../openapi.js'
 import { build } from './helper.js'
-
-interface Document { openapi: string, paths: Record<string, Record<string, { responses: Record<string, unknown> }>> }
 
 await t.test('the documentation is served', async (t) => {
   const app = await build(t)
@@ -15,10 +15,22 @@ await t.test('the OpenAPI document has every route of the API with its answers',
   const app = await build(t)
   const response = await app.inject({ url: '/documentation/json' })
   t.equal(response.statusCode, 200)
-  const { openapi, paths } = response.json<Document>()
+  const { openapi, paths } = response.json<OpenApi>()
   t.equal(openapi, '3.1.0')
   t.strictSame(Object.keys(paths).filter((path) => path.startsWith('/api/')).sort(), ['/api/auth/login', '/api/v1/shares', '/api/v1/shares/{id}'])
-  t.strictSame(Object.keys(paths['/api/v1/shares']?.post?.responses ?? {}), ['201', '400', '401', '409', '422', '503'])
+  t.strictSame(flawsOf({ openapi, paths }), [])
+})
+
+await t.test('the OpenAPI document says of a new share that it takes a key and how it is answered', async (t) => {
+  const app = await build(t)
+  const { paths } = (await app.inject({ url: '/documentation/json' })).json<OpenApi>()
+  const { parameters = [], responses = {} } = paths['/api/v1/shares']?.post ?? {}
+  t.match(parameters, [{ in: 'header', name: 'Idempotency-Key', required: false }])
+  t.strictSame(Object.keys(responses), ['201', '400', '401', '409', '422', '503'])
+  t.strictSame(Object.keys(responses['201']?.headers ?? {}), ['Idempotency-Status', 'Idempotent-Replayed'])
+  t.strictSame(Object.keys(responses['409']?.headers ?? {}), ['Retry-After'])
+  for (const status of ['400', '401', '409', '422', '503']) t.strictSame(Object.keys(responses[status]?.content ?? {}), ['application/problem+json'], status)
+  t.strictSame(Object.keys(paths['/api/auth/login']?.post?.responses ?? {}), ['200', '400', '401', '429'], 'a login is not protected')
 })
 
 await t.test('health and metrics are served beside it', async (t) => {

@@ -33,7 +33,7 @@ const creating: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, 
   fastify.post('', {
     // Without a store there is no database either, and the share could not be stored: nothing is lost by refusing.
     config: { idempotency: { onStoreFailure: 'reject' } },
-    schema: { ...common, summary: 'Store a share', body: NewShareBody, querystring: NoQuery, response: { 201: ShareBody, ...problems(400, 401, 409, 422, 503) } },
+    schema: { ...common, summary: 'Store a share', body: NewShareBody, querystring: NoQuery, response: { 201: ShareBody, ...problems(400, 401) } },
     // Before the claim, so that a URL that is refused uses up no key.
     async preHandler (request) {
       const parsed = parseShareUrl(request.body.url)
