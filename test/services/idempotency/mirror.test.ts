@@ -19,7 +19,7 @@ const postgres = createPostgresStore({ postgres: pool })
 const log = silentLog
 
 /** A store that counts, and that can be held up or made to fail. */
-function watched (store: PostgresStore = postgres) {
+function watched (store: Pick<PostgresStore, 'finish'> = postgres) {
   const seen = { sizes: [] as number[], underWay: 0, most: 0, error: null as Error | null, gate: Promise.resolve() }
   const finish: PostgresStore['finish'] = async (records, origin) => {
     seen.sizes.push(records.length)
@@ -166,7 +166,7 @@ await t.test('beyond the limit the oldest are dropped, counted, and told once an
 })
 
 await t.test('large bodies are bounded by their bytes', async (t) => {
-  const { seen, finish } = watched()
+  const { seen, finish } = watched({ finish: async (records) => records.map(() => true) }) // 64 MB are no work for a shared machine
   const mirror = createMirror({ postgres: { finish }, log })
   seen.error = new Error('Postgres is down')
   const body = 'x'.repeat(1024 * 1024)
