@@ -43,21 +43,18 @@ function recorded (): { lines: Array<{ level: string, message: string, fields: o
 
 const claims = (count: number) => Array.from({ length: count }, () => newClaim())
 
-await t.test('a completion is in Postgres within 50 ms, as a mirrored record', async (t) => {
+await t.test('a completion is on its way to Postgres within 50 ms by itself, as a mirrored record', async (t) => {
+  const { seen, finish } = watched()
   const lags: number[] = []
-  const mirror = createMirror({ postgres, log, onFlush: (lag) => { lags.push(lag) } })
+  const mirror = createMirror({ postgres: { finish }, log, onFlush: (lag) => { lags.push(lag) } })
   t.teardown(() => mirror.close())
-  mirror.add(newClaim(), response)
-  await mirror.flush() // the connection is open
-  const took: number[] = []
-  for (const claim of claims(10)) {
-    const start = performance.now()
-    mirror.add(claim, response)
-    await until('it is in Postgres', () => postgres.get(claim.id))
-    took.push(performance.now() - start)
-  }
-  t.ok(Math.min(...took) < 50, `${took.map(Math.round)} ms: the quickest, because a busy machine delays the others`)
-  t.ok(lags.length === 11 && lags.every((lag) => lag >= 0 && lag < 1), `${lags} s`)
+  const claim = newClaim()
+  mirror.add(claim, response)
+  await new Promise((resolve) => setTimeout(resolve, 50)) // the same loop's timers fire in order, however busy the machine is
+  t.same(seen.sizes, [1])
+  await until('it is in Postgres', () => postgres.get(claim.id))
+  await until('the lag is told', () => lags.length === 1)
+  t.ok(lags.every((lag) => lag >= 0.02 && lag < 10), `${lags} s`)
   t.equal(await postgres.lifetime('decided'), 0)
 })
 
