@@ -34,20 +34,20 @@ export function createMirrorLoop ({ queue, flushEvery, maxBatch, attempt, log }:
   let [isRunning, flushes] = [false, 0]
 
   const run = async (): Promise<void> => {
-    isRunning = true
-    try {
-      while (queue.size() > 0 && !closed.aborted) {
-        if (queue.size() < maxBatch && flushes === 0) await gathering.wait(flushEvery)
-        const pause = await attempt().finally(() => attempts.emit('end'))
-        if (pause > 0 && !closed.aborted) await backoff.wait(pause)
-      }
-    } finally {
-      isRunning = false // at once with the look at the queue: what is added next starts a new run
+    while (queue.size() > 0 && !closed.aborted) {
+      if (queue.size() < maxBatch && flushes === 0) await gathering.wait(flushEvery)
+      const pause = await attempt().finally(() => attempts.emit('end'))
+      if (pause > 0 && !closed.aborted) await backoff.wait(pause)
     }
   }
   const wake = (): void => {
     if (flushes > 0 || queue.size() >= maxBatch) gathering.end()
-    if (!isRunning) run().catch((err: unknown) => { log.error({ err }, 'the mirror failed') })
+    if (isRunning) return
+    isRunning = true
+    run().catch((err: unknown) => { log.error({ err }, 'the mirror failed') }).finally(() => {
+      isRunning = false
+      if (queue.size() > 0 && !closed.aborted) wake() // added after the loop's last look
+    })
   }
 
   return {
