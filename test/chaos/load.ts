@@ -1,0 +1,28 @@
+import { until } from '../helper.js'
+
+/** Requests that go on until they are told to stop. */
+export interface Load<T> {
+  results: T[]
+  /** Waits until there are so many results. */
+  reach: (count: number) => Promise<void>
+  /** Ends the load and returns all results. */
+  stop: () => Promise<T[]>
+}
+
+/** Keeps `width` of them under way. */
+export function loadOf<T> (width: number, send: () => Promise<T>): Load<T> {
+  const results: T[] = []
+  let stopped = false
+  const running = Promise.all(Array.from({ length: width }, async () => {
+    while (!stopped) results.push(await send())
+  }))
+  return {
+    results,
+    async reach (count) { await until(`${count} results of the load`, () => results.length >= count, 60_000) },
+    async stop () {
+      stopped = true
+      await running
+      return results
+    }
+  }
+}

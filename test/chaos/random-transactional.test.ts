@@ -1,0 +1,19 @@
+import t from 'tap'
+import { contradictions, randomRun, unanswered } from './random.js'
+import { setUp } from './setup.js'
+
+const seeds = Array.from({ length: 10 }, (_, index) => Number(process.env.CHAOS_SEED ?? 1) + index)
+
+// The lease is shorter than the pauses, so that claims are taken over from processes that then go on.
+await t.test('under random faults no transactional request commits twice, and no answer contradicts another', { timeout: 110_000 }, async (t) => {
+  const setup = await setUp(t, { options: { lease: 150 }, routes: { '/work': { required: true, guarantee: 'transactional' } }, proxied: true })
+  for (const seed of seeds) {
+    const { history, faults } = await randomRun(setup, { seed, keys: 40, requests: 6, route: '/work' })
+    t.comment(`seed ${seed}: ${faults.length} faults`)
+    t.strictSame(contradictions(history), [], `seed ${seed}: no contradiction`)
+    t.strictSame(unanswered(history), [], `seed ${seed}: every key is answered`)
+    for (const key of history.keys()) if (await setup.effects.count(key) !== 1) t.fail(`seed ${seed}: ${key} has ${await setup.effects.count(key)} effects`)
+    t.ok(setup.one.running() && setup.two.running(), `seed ${seed}: both processes live`)
+  }
+  t.strictSame(await setup.effects.repeated(), [])
+})
