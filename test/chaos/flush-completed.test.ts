@@ -3,7 +3,7 @@ import t from 'tap'
 import { setUp } from './setup.js'
 
 await t.test('a finished request is replayed by every process after Redis was flushed', async (t) => {
-  const { one, two, redis, effects } = await setUp(t, { options: { guarantee: 'mirrored' } })
+  const { one, two, redis, effects } = await setUp(t)
   const client = new Redis(redis.url)
   t.teardown(() => client.quit())
   const keys = Array.from({ length: 20 }, (_, index) => `k${index}`)
@@ -16,7 +16,7 @@ await t.test('a finished request is replayed by every process after Redis was fl
 })
 
 await t.test('a request finished just before Redis is flushed is replayed, again and again', async (t) => {
-  const { one, two, redis, effects } = await setUp(t, { options: { guarantee: 'mirrored' } })
+  const { one, two, redis, effects } = await setUp(t)
   const client = new Redis(redis.url)
   t.teardown(() => client.quit())
   for (let round = 0; round < 20; round++) {

@@ -6,7 +6,7 @@ import { setUp } from './setup.js'
 const lease = 1_500
 
 await t.test('a request in flight while Redis is flushed is not run again by another process, and is replayed when it is done', async (t) => {
-  const { one, two, redis, effects } = await setUp(t, { options: { lease, guarantee: 'mirrored' } })
+  const { one, two, redis, effects } = await setUp(t, { options: { lease } })
   const client = new Redis(redis.url)
   t.teardown(() => client.quit())
   const keys = ['a', 'b', 'c', 'd', 'e']

@@ -48,6 +48,9 @@ export interface Instance {
   output: () => string
 }
 
+/** Lines of a process's output that a failed test shows. */
+const evidence = 40
+
 interface Messages { listening?: number, started?: string, aborted?: string }
 
 /** Starts `count` processes at once; `environment` may differ for each. They are ended with the test, which shows their output if it failed. */
@@ -69,7 +72,7 @@ async function startInstance (t: Test, environment: Record<string, string>): Pro
   }
   t.teardown(async () => {
     await kill()
-    if (!t.passing()) t.comment(`process ${child.pid} said:\n${output()}`)
+    if (!t.passing()) t.comment(`process ${child.pid} said at last:\n${output().split('\n').slice(-evidence).join('\n')}`)
   })
   const events: Messages[] = []
   child.on('message', (event: Messages) => { events.push(event) })

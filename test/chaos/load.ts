@@ -9,18 +9,19 @@ export interface Load<T> {
   stop: () => Promise<T[]>
 }
 
-/** Keeps `width` of them under way. */
-export function loadOf<T> (width: number, send: () => Promise<T>): Load<T> {
+/** Keeps `width` of them under way. `send` gets their number. */
+export function loadOf<T> (width: number, send: (index: number) => Promise<T>): Load<T> {
   const results: T[] = []
-  let stopped = false
+  const stopped = new AbortController()
+  let sent = 0
   const running = Promise.all(Array.from({ length: width }, async () => {
-    while (!stopped) results.push(await send())
+    while (!stopped.signal.aborted) results.push(await send(sent++))
   }))
   return {
     results,
     async reach (count) { await until(`${count} results of the load`, () => results.length >= count, 60_000) },
     async stop () {
-      stopped = true
+      stopped.abort()
       await running
       return results
     }

@@ -1,8 +1,6 @@
 import t from 'tap'
-import { contradictions, randomRun, unanswered } from './random.js'
+import { contradictions, randomRun, seeds, unanswered } from './random.js'
 import { setUp } from './setup.js'
-
-const seeds = Array.from({ length: 10 }, (_, index) => Number(process.env.CHAOS_SEED ?? 1) + index)
 
 // The lease is shorter than the pauses, so that claims are taken over from processes that then go on.
 await t.test('under random faults no transactional request commits twice, and no answer contradicts another', { timeout: 110_000 }, async (t) => {

@@ -13,6 +13,11 @@ export function seeded (seed: number): () => number {
   }
 }
 
+const { CHAOS_SEED = '1', CHAOS_SEEDS = '10' } = process.env
+
+/** `CHAOS_SEED` is the first, `CHAOS_SEEDS` how many there are. */
+export const seeds = Array.from({ length: Number(CHAOS_SEEDS) }, (_, index) => Number(CHAOS_SEED) + index)
+
 /** What the clients of one key were told, in the order of the answers. */
 export type History = Map<string, Answer[]>
 
@@ -52,7 +57,7 @@ export async function randomRun (setup: Setup, { seed, keys, requests, route }: 
 async function insist (instances: Instance[], key: string, { route, work }: { route: string, work?: number }, answers: Answer[], tries = maxTries): Promise<void> {
   for (let tried = 0; tried < tries; tried++) {
     const instance = instances[tried % instances.length]
-    const answer = await instance?.post(key, { route, timeout: 3_000, ...(work === undefined ? {} : { work }) })
+    const answer = await instance?.post(key, { route, timeout: 2_000, ...(work === undefined ? {} : { work }) })
     if (answer === undefined) throw new Error('there is no instance')
     answers.push(answer)
     if (answer.status === 201) return

@@ -5,7 +5,7 @@ import { inPostgres, setUp } from './setup.js'
 const lease = 2_000
 
 await t.test('a request in flight when Redis dies is handed over to Postgres: not run again, and replayed when it is done', async (t) => {
-  const setup = await setUp(t, { options: { lease, guarantee: 'mirrored' } })
+  const setup = await setUp(t, { options: { lease } })
   const { one, two, redis, effects } = setup
   const first = one.post('k', { hold: true })
   await effects.reach('k', 1)
@@ -24,7 +24,7 @@ await t.test('a request in flight when Redis dies is handed over to Postgres: no
 })
 
 await t.test('a request in flight when Redis dies is done before it was noticed: the answer is kept', async (t) => {
-  const { one, two, redis, effects } = await setUp(t, { options: { lease, guarantee: 'mirrored' } })
+  const { one, two, redis, effects } = await setUp(t, { options: { lease } })
   const first = one.post('k', { hold: true })
   await effects.reach('k', 1)
   await redis.kill()

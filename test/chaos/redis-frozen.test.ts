@@ -32,7 +32,7 @@ const freezes: Record<string, { freeze: (setup: Setup) => void, thaw: (setup: Se
 }
 
 async function held (t: Test, { freeze, thaw }: { freeze: (setup: Setup) => void, thaw: (setup: Setup) => void }): Promise<void> {
-  const setup = await setUp(t, { options: { lease, guarantee: 'mirrored' }, proxied: true })
+  const setup = await setUp(t, { options: { lease }, proxied: true })
   const { one, two, effects } = setup
   const first = one.post('k', { hold: true })
   await effects.reach('k', 1)

@@ -5,7 +5,7 @@ import { setUp } from './setup.js'
 const lease = 2_000
 
 await t.test('the process that runs a request loses Redis, the other has it: the claim there holds for its lease, and the answer is replayed', async (t) => {
-  const { one, two, proxies, effects } = await setUp(t, { options: { lease, guarantee: 'mirrored' }, proxied: true })
+  const { one, two, proxies, effects } = await setUp(t, { options: { lease }, proxied: true })
   const first = one.post('k', { hold: true })
   await effects.reach('k', 1)
   proxies.redis[0]?.blackHole()

@@ -5,7 +5,7 @@ import { setUp } from './setup.js'
 const lease = 2_000
 
 await t.test('a request in flight while Redis restarts empty is not run again by another process, and is replayed when it is done', async (t) => {
-  const { one, two, redis, effects } = await setUp(t, { options: { lease, guarantee: 'mirrored' } })
+  const { one, two, redis, effects } = await setUp(t, { options: { lease } })
   const first = one.post('k', { hold: true })
   await effects.reach('k', 1)
   await redis.kill()
@@ -19,7 +19,7 @@ await t.test('a request in flight while Redis restarts empty is not run again by
 })
 
 await t.test('a finished request is replayed by every process after Redis restarted empty', async (t) => {
-  const { one, two, redis, effects } = await setUp(t, { options: { lease, guarantee: 'mirrored' } })
+  const { one, two, redis, effects } = await setUp(t, { options: { lease } })
   const { text } = await one.post('k')
   await redis.kill()
   await redis.start()
