@@ -1,6 +1,6 @@
 /**
  * The application that the fault tests run as processes: the plugin over Redis and Postgres, and routes whose handler leaves a row in `effects`.
- * Environment: REDIS_URL, POSTGRES_URL (of the stores), EFFECTS_URL (reached without a proxy), OPTIONS (plugin options) and ROUTES (route
+ * Environment: REDIS_URL, POSTGRES_URL (of the stores), EFFECTS_URL (reached without a proxy), POSTGRES_TIMEOUT (ms), OPTIONS (plugin options) and ROUTES (route
  * options by path) in JSON. The parent gets { listening: port }, { started: key } and { aborted: key }, and sends { open: key }.
  */
 import { randomUUID } from 'node:crypto'
@@ -23,7 +23,7 @@ interface Idempotency {
   transaction?: (run: (tx: pg.PoolClient) => Promise<Result>) => Promise<unknown>
 }
 
-const { REDIS_URL = '', POSTGRES_URL = '', EFFECTS_URL = '', OPTIONS = '{}', ROUTES = '{}' } = process.env
+const { REDIS_URL = '', POSTGRES_URL = '', EFFECTS_URL = '', POSTGRES_TIMEOUT = '5000', OPTIONS = '{}', ROUTES = '{}' } = process.env
 const tell = (event: object): void => { process.send?.(event) }
 
 /** A handler told to hold waits here until the test opens its key. */
@@ -46,7 +46,7 @@ process.on('disconnect', () => process.exit()) // the test is gone
 const app = Fastify({ logger: { level: 'warn', base: null, serializers: { err: ({ name: type, message }) => ({ type, message, stack: '' }) } } })
 const redis = new Redis(REDIS_URL, { lazyConnect: true })
 redis.on('error', () => {}) // the plugin's own connection says so in the log
-const postgres = createPool({ url: POSTGRES_URL, size: 10, connectTimeout: 500, queryTimeout: 1_000, log: app.log })
+const postgres = createPool({ url: POSTGRES_URL, size: 10, connectTimeout: Number(POSTGRES_TIMEOUT), queryTimeout: Number(POSTGRES_TIMEOUT), log: app.log })
 const effects = new pg.Pool({ connectionString: EFFECTS_URL, max: 5 })
 effects.on('error', (err) => app.log.warn({ err }, 'the connection for effects broke'))
 

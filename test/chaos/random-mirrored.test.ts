@@ -4,7 +4,7 @@ import { setUp } from './setup.js'
 
 // What may happen here is at least once: the figures are printed, not judged. Every key has to come to an end, and no process may die.
 await t.test('under random faults every mirrored request is answered in the end, and few run twice', { timeout: 110_000 }, async (t) => {
-  const setup = await setUp(t, { options: { lease: 1_000 }, routes: { '/work': { onStoreFailure: 'reject' } }, proxied: true })
+  const setup = await setUp(t, { options: { lease: 1_000 }, routes: { '/work': { onStoreFailure: 'reject' } }, proxied: true, postgresTimeout: 500 })
   for (const seed of seeds) {
     const before = new Set(await setup.effects.repeated())
     const { history, faults } = await randomRun(setup, { seed, keys: 40, requests: 6, route: '/work' })

@@ -21,6 +21,8 @@ export interface SetupOptions {
   proxied?: boolean
   /** The records are in a Postgres of the test's own, to be ended; the effects stay in the common one. */
   postgres?: 'own'
+  /** How long a process waits for a connection to Postgres, and for one answer, ms. Default: 5,000. */
+  postgresTimeout?: number
 }
 
 /** Two processes over one Redis and one Postgres. */
@@ -37,7 +39,7 @@ export interface Setup {
   pool: pg.Pool
 }
 
-export async function setUp (t: Test, { options = {}, routes = { '/work': {} }, proxied = false, postgres: kind }: SetupOptions = {}): Promise<Setup> {
+export async function setUp (t: Test, { options = {}, routes = { '/work': {} }, proxied = false, postgres: kind, postgresTimeout = 5_000 }: SetupOptions = {}): Promise<Setup> {
   const redis = await ownRedis(t)
   const effectsUrl = await testDatabase(t)
   const postgres = kind === 'own' ? await migrated(await ownPostgres(t)) : null
@@ -48,6 +50,7 @@ export async function setUp (t: Test, { options = {}, routes = { '/work': {} }, 
     REDIS_URL: proxies.redis[index]?.url ?? redis.url,
     POSTGRES_URL: proxies.postgres[index]?.url ?? postgresUrl,
     EFFECTS_URL: effectsUrl,
+    POSTGRES_TIMEOUT: String(postgresTimeout),
     OPTIONS: JSON.stringify(options),
     ROUTES: JSON.stringify(routes)
   }))
