@@ -1,7 +1,8 @@
 /**
  * The application that the fault tests run as processes: the plugin over Redis and Postgres, and routes whose handler leaves a row in `effects`.
- * Environment: REDIS_URL, POSTGRES_URL (of the stores), EFFECTS_URL (reached without a proxy), POSTGRES_TIMEOUT (ms), OPTIONS (plugin options) and ROUTES (route
- * options by path) in JSON. The parent gets { listening: port }, { started: key } and { aborted: key }, and sends { open: key }.
+ * Environment: REDIS_URL, POSTGRES_URL (of the stores), EFFECTS_URL (reached without a proxy), POSTGRES_TIMEOUT (ms), and in JSON OPTIONS
+ * (plugin options) and ROUTES (route options by path). The parent gets { listening: port }, { started: key } and { aborted: key }, and sends
+ * { open: key }.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

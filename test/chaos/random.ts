@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Effects } from './effects.js'
 import type { Answer, Instance } from './instance.js'
 import type { Setup } from './setup.js'
 
@@ -31,25 +32,25 @@ export interface RunOptions {
 
 const maxTries = 25
 
+/** Requests start, and faults come, for so long, ms. */
+const duration = 1_500
+
 /**
- * Sends every key's requests, retried until they are answered, to a random process each while faults come every 15 to 40 ms; then heals all and
- * asks once more for every key. The seed gives the same plan again, not the same interleaving.
+ * Sends every key's requests, each to a random process and retried until it is answered, while faults come every 15 to 40 ms; then heals all,
+ * lets the clients finish, and asks once more for every key. The seed gives the same plan again, not the same interleaving.
  */
 export async function randomRun (setup: Setup, { seed, keys, requests, route }: RunOptions): Promise<{ history: History, faults: string[] }> {
   const random = seeded(seed)
-  const names = Array.from({ length: keys }, (_, index) => `${seed}-${index}`)
-  const history: History = new Map(names.map((name) => [name, []]))
-  const stop = new AbortController()
-  const faults = injectFaults(setup, random, stop.signal)
-  const plans = names.flatMap((key) => Array.from({ length: requests }, () => ({ key, delay: random() * 1_200, work: Math.floor(random() * 60), first: random() < 0.5 })))
-  await Promise.all(plans.map(async ({ key, delay, work, first }) => {
+  const history: History = new Map(Array.from({ length: keys }, (_, index) => [`${seed}-${index}`, []]))
+  const plans = [...history].flatMap(([key, answers]) => Array.from({ length: requests }, () =>
+    ({ key, answers, delay: random() * duration, work: Math.floor(random() * 60), first: random() < 0.5 })))
+  const faults = injectFaults(setup, random)
+  await Promise.all(plans.map(async ({ key, answers, delay, work, first }) => {
     await sleep(delay)
-    const [one, two] = first ? [setup.one, setup.two] : [setup.two, setup.one]
-    await insist([one, two], key, { route, work }, history.get(key) ?? [])
+    await insist(first ? [setup.one, setup.two] : [setup.two, setup.one], key, { route, work }, answers)
   }))
-  stop.abort()
   const injected = await faults
-  await Promise.all(names.map((key) => insist([setup.two, setup.one], key, { route }, history.get(key) ?? [], 400)))
+  await Promise.all([...history].map(([key, answers]) => insist([setup.two, setup.one], key, { route }, answers, 400)))
   return { history, faults: injected }
 }
 
@@ -65,11 +66,12 @@ async function insist (instances: Instance[], key: string, { route, work }: { ro
   }
 }
 
-/** Until the signal: one fault after the other. Returns their names when all of them are over. */
-async function injectFaults (setup: Setup, random: () => number, signal: AbortSignal): Promise<string[]> {
+/** One fault after the other. Returns their names when all of them are over. */
+async function injectFaults (setup: Setup, random: () => number): Promise<string[]> {
+  const end = performance.now() + duration
   const injected: string[] = []
   const healing: Array<Promise<void>> = []
-  while (!signal.aborted) {
+  while (performance.now() < end) {
     await sleep(15 + random() * 25)
     const [name, inject] = faultKinds[Math.floor(random() * faultKinds.length)] ?? faultKinds[0]
     injected.push(name)
@@ -120,6 +122,12 @@ const faultKinds: [[string, Inject], ...Array<[string, Inject]>] = [
 /** The keys whose clients were told different things: two answers 201 with different bytes. */
 export function contradictions (history: History): string[] {
   return [...history].filter(([, answers]) => new Set(answers.filter(({ status }) => status === 201).map(({ text }) => text)).size > 1).map(([key]) => key)
+}
+
+/** The keys whose number of effects is not one. */
+export async function notOnce (history: History, effects: Effects): Promise<string[]> {
+  const counts = await Promise.all([...history.keys()].map(async (key) => ({ key, count: await effects.count(key) })))
+  return counts.filter(({ count }) => count !== 1).map(({ key, count }) => `${key}: ${count}`)
 }
 
 /** The keys that nobody got an answer for, although all faults were over. */
