@@ -8,7 +8,7 @@ import { openRequestPath } from '../../../services/idempotency/stores/redis-conn
 import { createRedisStore } from '../../../services/idempotency/stores/redis.js'
 import { silentLog } from '../../../services/log.js'
 import { testPool, testPrefix, testRedis } from '../../helper.js'
-import { conformance } from './conformance.js'
+import { conformance, withGuarantee } from './conformance.js'
 
 const pool = await testPool(t)
 const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
@@ -16,12 +16,15 @@ const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
 const redis = await openRequestPath(testRedis(t), (error) => { throw error })
 t.teardown(() => { redis.disconnect() })
 
-await conformance(t, 'memory', async () => createMemoryStore())
-await conformance(t, 'redis', async () => createRedisStore({ redis, prefix: testPrefix() }))
-await conformance(t, 'postgres by pg', async () => createPostgresStore({ postgres: pool }))
-await conformance(t, 'postgres by Prisma', async () => createPostgresStore({ postgres: prisma }))
-await conformance(t, 'failover', async () => createFailoverStore({
+const failover = createFailoverStore({
   redis: createRedisStore({ redis, prefix: testPrefix() }),
   postgres: createPostgresStore({ postgres: pool }),
   log: silentLog
-}))
+})
+
+await conformance(t, 'memory', createMemoryStore())
+await conformance(t, 'redis', createRedisStore({ redis, prefix: testPrefix() }))
+await conformance(t, 'postgres by pg', createPostgresStore({ postgres: pool }))
+await conformance(t, 'postgres by Prisma', createPostgresStore({ postgres: prisma }))
+await conformance(t, 'failover, fast', failover)
+await conformance(t, 'failover, mirrored', withGuarantee('mirrored', failover))

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import type { Claim, Ended } from '../services/idempotency/record.js'
+import type { IdempotencyStore } from '../services/idempotency/store.js'
+
+/** How soon a wait must end after what it waits for, ms. */
+export const patience = 1_000
+
+/** What `wait` answers, unless it takes longer than `patience`. */
+export async function soon<T> (wait: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => { reject(new assert.AssertionError({ message: `the wait did not end within ${patience} ms` })) }, patience)
+  })
+  return await Promise.race([wait, late]).finally(() => { clearTimeout(timer) })
+}
+
+export interface Wait {
+  ended: Promise<Ended>
+  /** Whether it has. */
+  isOver: () => boolean
+}
+
+/** A wait for the end of the claim, whose failure is nobody's until `ended` is awaited. */
+export function startWait (store: IdempotencyStore, { id, token }: Claim, signal: AbortSignal): Wait {
+  let over = false
+  const ended = store.waitFor(id, token, signal).finally(() => { over = true })
+  ended.catch(() => {}) // its check may have failed before it looks here
+  return { ended, isOver: () => over }
+}
