@@ -56,7 +56,7 @@ function startWaits (store: IdempotencyStore, claim: Claim, signal: AbortSignal)
   return Array.from({ length: waiters }, () => startWait(store, claim, signal).ended)
 }
 
-/** Those of the whole process: one left by each wait shows, whatever else goes on. */
+/** Those of the whole process: one left by each wait shows, unless as many of other checks end at the same time. */
 function timers (): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
 }

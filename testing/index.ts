@@ -9,7 +9,7 @@ import { waiting } from './waiting.js'
 
 /**
  * Everything that an idempotency store promises, each with a check, for people who write a store of their own. Works with any test runner. One store
- * serves all checks, at once or one after the other; a check takes up to 3.5 s, because leases and retention must pass.
+ * serves all checks, at once or one after the other; a check takes up to 1.5 s, because leases and retention must pass.
  *
  * @example With node:test
  * ```ts

@@ -11,7 +11,7 @@ export interface StorePromise {
   check: (store: IdempotencyStore) => Promise<void>
 }
 
-/** ms. The longest check takes 3,500 of them with a store that keeps its promise. */
+/** ms. The longest check takes 1,500 of them with a store that keeps its promise, and more on a busy machine. */
 const deadline = 15_000
 
 /** @param body gets a signal that aborts when the check is over, however it ends: nothing that it started goes on */

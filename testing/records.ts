@@ -45,6 +45,14 @@ export async function until<T> (signal: AbortSignal, probe: () => Promise<T | nu
   }
 }
 
+/**
+ * Gives `attempt` twice the time, ms, as long as it answers false: it was too slow itself to tell anything. Leases and retentions go on while a busy
+ * machine does something else.
+ */
+export async function unhurried (ms: number, attempt: (ms: number) => Promise<boolean>): Promise<void> {
+  while (!await attempt(ms)) ms *= 2
+}
+
 export async function leaseLeft (store: IdempotencyStore, { id }: Claim): Promise<number> {
   const found = await store.get(id)
   assert.equal(found?.state, 'running')
