@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { getEventListeners } from 'node:events'
+import { getEventListeners, setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Claim } from '../services/idempotency/record.js'
 import type { IdempotencyStore } from '../services/idempotency/store.js'
@@ -33,6 +33,7 @@ export const aborting: StorePromise[] = [
 
   promise('waits that are over leave neither listeners on their signal nor timers that keep the process alive', async (store, signal) => {
     const [finished, aborted, client] = [newClaim(), newClaim(), new AbortController()]
+    setMaxListeners(0, client.signal)
     for (const claim of [finished, aborted]) await store.claim(claim)
     const before = timers()
     const waits = [...startWaits(store, finished, signal), ...startWaits(store, aborted, client.signal)]
@@ -40,8 +41,8 @@ export const aborting: StorePromise[] = [
     await store.complete(finished, response)
     client.abort(reason)
     await soon(Promise.allSettled(waits))
-    assert.ok(getEventListeners(signal, 'abort').length < waiters, 'there are listeners left on a signal that was not aborted')
-    await soon(until(signal, async () => timers() - before < waiters || null))
+    assert.ok(getEventListeners(signal, 'abort').length < waiters, 'listeners are left on a signal that was not aborted')
+    await soon(until(signal, async () => timers() - before < waiters || null), 'timers are left that did not end')
   })
 ]
 

@@ -3,16 +3,18 @@ import { again, misuse, newClaim, response } from './claims.js'
 import { promise } from './promise.js'
 import type { StorePromise } from './promise.js'
 import { assertFinished, assertGranted, assertRunning, takenOver, tolerance, until, untilLeaseLeft } from './records.js'
+import { soon } from './waiters.js'
 
 export const lease: StorePromise[] = [
   promise('a claim is taken over when its lease is past, and not before', async (store, signal) => {
     const first = newClaim({ lease: 400 })
     const start = performance.now()
     await store.claim(first)
-    const result = await until(signal, async () => {
+    const claimed = until(signal, async () => {
       const result = await store.claim(again(first))
       return result.state === 'claimed' ? result : null
     })
+    const result = await soon(claimed, 'the key was not free', 5_000)
     const passed = performance.now() - start
     assert.ok(passed >= first.lease - tolerance, `taken over ${passed} ms after it was claimed for ${first.lease} ms`)
     assertGranted(result, true)

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { IdempotencyStore } from '../services/idempotency/store.js'
 
 /** One thing that every store promises. */
@@ -20,6 +21,7 @@ export function promise (promise: string, body: (store: IdempotencyStore, signal
     promise,
     async check (store) {
       const over = new AbortController()
+      setMaxListeners(0, over.signal) // a check has up to 100 waits for it
       const late = new Promise<void>((resolve) => { over.signal.addEventListener('abort', () => { resolve() }) })
       const timer = setTimeout(() => { over.abort(new Error(`not within ${deadline} ms: ${promise}`)) }, deadline)
       try {

@@ -4,6 +4,7 @@ import { misuse, newClaim, response } from './claims.js'
 import { promise } from './promise.js'
 import type { StorePromise } from './promise.js'
 import { assertFinished, unhurried, until } from './records.js'
+import { soon } from './waiters.js'
 
 export const retention: StorePromise[] = [
   promise('retention starts when the record is finished', (store, signal) => unhurried(1_000, async (retention) => {
@@ -25,7 +26,7 @@ export const retention: StorePromise[] = [
       const claim = newClaim({ lease: 10, retention: 50 })
       await store.claim(claim)
       await store.complete(claim, kept)
-      await until(signal, async () => await store.get(claim.id) === null || null)
+      await soon(until(signal, async () => await store.get(claim.id) === null || null), 'the record was not gone', 5_000)
       assert.equal((await store.claim(misuse(claim))).state, 'claimed')
     }
   })

@@ -2,17 +2,14 @@ import assert from 'node:assert/strict'
 import type { Claim, Ended } from '../services/idempotency/record.js'
 import type { IdempotencyStore } from '../services/idempotency/store.js'
 
-/** How soon a wait must end after what it waits for, ms. */
-export const patience = 1_000
-
-/** What `wait` answers, unless it takes longer than `patience`. */
-export async function soon<T> (wait: Promise<T>): Promise<T> {
+/** What `promise` answers, unless that takes longer than `patience`, ms. */
+export async function soon<T> (promise: Promise<T>, failure = 'the wait did not end', patience = 1_000): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    const fail = (): void => { reject(new assert.AssertionError({ message: `the wait did not end within ${patience} ms` })) }
+    const fail = (): void => { reject(new assert.AssertionError({ message: `${failure} within ${patience} ms` })) }
     timer = setTimeout(() => { setImmediate(fail) }, patience) // after replies that came while the process was busy
   })
-  return await Promise.race([wait, late]).finally(() => { clearTimeout(timer) })
+  return await Promise.race([promise, late]).finally(() => { clearTimeout(timer) })
 }
 
 export interface Wait {

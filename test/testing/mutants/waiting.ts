@@ -112,7 +112,7 @@ export const abortingMutants: Mutants = {
       return {
         async waitFor (id, token, signal) {
           signal.addEventListener('abort', () => aborts.emit(id))
-          return await Promise.race([store.waitFor(id, token, signal), once(aborts, id).then(() => null)])
+          return await Promise.race([store.waitFor(id, token, signal), once(aborts, id).then(() => signal.aborted ? rejected(signal) : null)])
         }
       }
     }
