@@ -39,22 +39,13 @@ await t.test('a claim that runs is neither dropped nor counted, however old', as
   for (const claim of running) t.match(await store.claim(again(claim)), { state: 'running', token: claim.token })
 })
 
-await t.test('a repeated completion uses up no second place', async (t) => {
-  const store = createMemoryStore({ maxRecords: 2 })
-  const [one, other] = [newClaim(), newClaim()]
-  for (const claim of [one, other, other, other]) {
-    if (await store.get(claim.id) === null) await store.claim(claim)
-    await store.complete(claim, response)
-  }
-  t.match(await store.get(one.id), { state: 'completed' })
-})
-
 await t.test('records that expire do not pile up, nor do claims that were never finished', async (t) => {
   let time = 0
   const store = createMemoryStore({ now: () => time, maxRecords: 1_000_000 })
   const before = heapUsed()
+  const first = newClaim({ lease: 10, retention: 100 })
   for (; time < 300_000; time++) {
-    const claim = newClaim({ lease: 10, retention: 100 })
+    const claim = { ...first, id: `${time}` } // random ones are the longest part of it
     await store.claim(claim)
     if (time % 3 > 0) await store.complete(claim, time % 3 === 1 ? response : null)
   }
@@ -76,12 +67,12 @@ await t.test('a wait that is over leaves no listener, whether it ended or was ab
   const waits = [ended, aborted].map(({ id, token }) => store.waitFor(id, token, client.signal))
   await turn()
   const [changes] = emitters
-  t.strictSame(changes?.eventNames(), [ended.id, aborted.id])
+  const during = changes?.eventNames()
   await store.complete(ended, response)
   client.abort(new Error('gone'))
   await Promise.allSettled(waits)
   await turn()
-  t.strictSame(changes?.eventNames(), [])
+  t.strictSame([during, changes?.eventNames()], [[ended.id, aborted.id], []])
 })
 
 await t.test('a wait is woken by what becomes of the key, not by looking now and then', async (t) => {
