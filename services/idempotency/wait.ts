@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Ended, StoredRecord } from './record.js'
 
 export interface Watched {
@@ -7,31 +6,45 @@ export interface Watched {
   subscribe?: (id: string, wake: () => void) => Promise<() => void>
 }
 
-/** Pauses between looks, ms: the longer the wait, the longer. */
+/** Pauses between looks, ms: the longer the wait, the longer. The longest keeps well within the second that `holdfast/testing` grants. */
 const shortest = 25
 const longest = 500
 
-/** Looks at the record whenever it is woken, and now and then besides, until the claim of `token` has ended. */
-export async function untilEnded ({ get, subscribe }: Watched, id: string, token: string, signal: AbortSignal): Promise<Ended> {
+/** Looks at the record whenever it is woken, and now and then besides, until the claim of `token` has ended. An abort does not wait for a look that hangs. */
+export async function untilEnded (watched: Watched, id: string, token: string, signal: AbortSignal): Promise<Ended> {
+  signal.throwIfAborted()
+  const over = new AbortController()
+  // Not AbortSignal.any: what it leaves on a signal that lives long is never taken away (Node 20).
+  const aborted = new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }, { signal: over.signal }) })
+  const rejected = aborted.then((): never => { throw signal.reason })
+  try {
+    return await Promise.race([look(watched, id, token, over.signal), rejected])
+  } finally {
+    over.abort()
+  }
+}
+
+/** @param over when it aborts, nobody waits for the answer any more */
+async function look ({ get, subscribe }: Watched, id: string, token: string, over: AbortSignal): Promise<Ended> {
   let wake = (): void => {}
+  over.addEventListener('abort', () => { wake() })
   const unsubscribe = await subscribe?.(id, () => { wake() })
   try {
-    for (let pause = shortest; ; pause = Math.min(pause * 2, longest)) {
-      signal.throwIfAborted()
+    for (let pause = shortest; !over.aborted; pause = Math.min(pause * 2, longest)) {
       const woken = new Promise<void>((resolve) => { wake = resolve }) // before the look, so that nothing is missed in between
       const record = await get(id)
       if (record?.state !== 'running') return record
       if (record.token !== token || record.leaseLeft <= 0) return null
-      await either(woken, pause * (0.5 + Math.random()), signal)
+      if (!over.aborted) await wokenWithin(Math.min(pause * (0.5 + Math.random() / 2), record.leaseLeft + 1), woken, wake)
     }
+    return null
   } finally {
     unsubscribe?.()
   }
 }
 
-async function either (woken: Promise<void>, pause: number, signal: AbortSignal): Promise<void> {
-  const done = new AbortController()
-  const timer = delay(pause, undefined, { signal: AbortSignal.any([signal, done.signal]) }).catch(() => {}) // its caller looks at the signal
-  await Promise.race([woken, timer])
-  done.abort()
+async function wokenWithin (ms: number, woken: Promise<void>, wake: () => void): Promise<void> {
+  const timer = setTimeout(wake, ms)
+  await woken
+  clearTimeout(timer)
 }

@@ -9,7 +9,7 @@ import { createRedisLink } from '../../../services/idempotency/stores/redis-link
 import { createRedisStore } from '../../../services/idempotency/stores/redis.js'
 import { silentLog } from '../../../services/log.js'
 import { testPool, testPrefix, testRedis } from '../../helper.js'
-import { conformance } from './conformance.js'
+import { conformance, withGuarantee } from './conformance.js'
 
 const pool = await testPool(t)
 const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
@@ -17,17 +17,17 @@ const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
 const redis = await openRequestPath(testRedis(t), (error) => { throw error })
 t.teardown(() => { redis.disconnect() })
 
-await conformance(t, 'memory', async () => createMemoryStore())
-await conformance(t, 'redis', async () => createRedisStore({ redis, prefix: testPrefix() }))
-await conformance(t, 'postgres by pg', async () => createPostgresStore({ postgres: pool }))
-await conformance(t, 'postgres by Prisma', async () => createPostgresStore({ postgres: prisma }))
-await conformance(t, 'failover', async (t) => {
-  const prefix = testPrefix()
-  const store = await openFailoverStore({
-    redis: (onConnectionLost) => createRedisLink({ redis, prefix, onConnectionLost }),
-    postgres: createPostgresStore({ postgres: pool }),
-    log: silentLog
-  })
-  t.teardown(() => store.close())
-  return store
+const prefix = testPrefix()
+const failover = await openFailoverStore({
+  redis: (onConnectionLost) => createRedisLink({ redis, prefix, onConnectionLost }),
+  postgres: createPostgresStore({ postgres: pool }),
+  log: silentLog
 })
+t.teardown(() => failover.close())
+
+await conformance(t, 'memory', createMemoryStore())
+await conformance(t, 'redis', createRedisStore({ redis, prefix: testPrefix() }))
+await conformance(t, 'postgres by pg', createPostgresStore({ postgres: pool }))
+await conformance(t, 'postgres by Prisma', createPostgresStore({ postgres: prisma }))
+await conformance(t, 'failover, fast', failover)
+await conformance(t, 'failover, mirrored', withGuarantee('mirrored', failover))
