@@ -11,6 +11,7 @@ export interface Kind<T> {
 /** Executes the operations in order. `answers`: what the script answers, with `null` when Redis has another generation. */
 export type Send = (keys: string[], argv: string[]) => Promise<unknown>
 
+/** @param retention ms, 0 for an operation that needs none */
 export type Run = <T>(kind: Kind<T>, key: string, argument: string, retention: number) => Promise<T>
 
 interface Pending {
@@ -30,6 +31,7 @@ export function createBatches (send: Send, most = mostOperations): Run {
   let argv: string[] = []
   let pending: Pending[] = []
   let text = 0
+  let retained = 0
 
   const flush = (): void => {
     if (pending.length === 0) return
@@ -39,14 +41,19 @@ export function createBatches (send: Send, most = mostOperations): Run {
     argv = []
     pending = []
     text = 0
+    retained = 0
   }
   return (kind, key, argument, retention) => new Promise((resolve, reject) => {
-    if (pending.length === 0) setImmediate(flush)
     keys.push(key)
-    argv.push(argument, String(retention))
+    if (retention !== retained && retention !== 0) {
+      argv.push(`=${retention}`)
+      retained = retention
+    }
+    argv.push(argument)
     pending.push({ kind, resolve: resolve as (value: unknown) => void, reject })
     text += argument.length
     if (pending.length >= most || text >= mostText) flush()
+    else if (pending.length === 1) setImmediate(flush)
   })
 }
 

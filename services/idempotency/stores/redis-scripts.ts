@@ -23,8 +23,8 @@ export const anyGeneration = '*'
  * Executes a batch of operations in order, or nothing of it when Redis has another generation than the caller knows. A command that fails,
  * for want of memory or because the key is a list, fails its own operation only.
  *
- * Input: KEYS[1] the generation's key, KEYS[2…] one key an operation; ARGV[1] the generation, then two an operation: the value to be claimed or
- * completed with, or a verb and the token; and the retention in ms.
+ * Input: KEYS[1] the generation's key, KEYS[2…] one key an operation; ARGV[1] the generation, then one an operation: the value to be claimed or
+ * completed with, or a verb and the token. "=<retention>", ms, stands before the first operation that it holds for.
  * Output: nil when the generation is another, else the exceptions one after the other, three items each: number of the operation from 0, a code
  * or the ms left of a lease, a value or the text of an error. An operation without one went as hoped: claimed, held, or nothing found by `get`.
  */
@@ -48,29 +48,38 @@ local function done (i, result)
   tell(i, ${codes.failed}, result.err)
 end
 
-local function show (i, key, value)
-  if byte(value) ~= 114 then return tell(i, 0, value) end
+-- ms, 0 of what does not run, nil of what is not understood
+local function leaseLeft (key, value)
+  if byte(value) ~= 114 then return 0 end
   local lease, retention = string.match(value, '^(%d+):(%d+)$', 88)
-  if not lease then return tell(i, ${codes.unknown}, '') end
-  local left = tonumber(lease) - tonumber(retention) + redis.call('PTTL', key)
-  tell(i, left > 0 and left or 0, value)
-  return left
+  return lease and math.max(0, lease - retention + redis.call('PTTL', key))
+end
+
+local function show (i, value, left)
+  if left then tell(i, left, value) else tell(i, ${codes.unknown}, '') end
 end
 
 local function take (i, key, value, retention, found)
-  if type(found) == 'table' then return tell(i, ${codes.failed}, found.err) end
-  if byte(found) ~= 114 or sub(found, 2, 23) ~= sub(value, 2, 23) then
-    local left = show(i, key, found)
-    if not left or left > 0 or sub(found, 24, 87) ~= sub(value, 24, 87) then return end
-    n = n - 3
-    tell(i, ${codes.recovered}, '')
+  if type(found) == 'table' then return refused(i, found) end
+  local mine = byte(found) == 114 and sub(found, 2, 23) == sub(value, 2, 23)
+  if not mine then
+    local left = leaseLeft(key, found)
+    if byte(found) ~= 114 or left ~= 0 or sub(found, 24, 87) ~= sub(value, 24, 87) then return show(i, found, left) end
   end
-  done(i, call('SET', key, value, 'PX', retention))
+  if done(i, call('SET', key, value, 'PX', retention)) and not mine then tell(i, ${codes.recovered}, '') end
 end
 
+local at, retention = 1, nil
 for i = 2, #keys do
-  local key, argument, retention = keys[i], argv[i * 2 - 2], argv[i * 2 - 1]
+  at = at + 1
+  local key, argument = keys[i], argv[at]
   local verb = byte(argument)
+  if verb == 61 then
+    retention = sub(argument, 2)
+    at = at + 1
+    argument = argv[at]
+    verb = byte(argument)
+  end
   if verb == 114 then
     local found = call('SET', key, argument, 'PX', retention, 'NX', 'GET')
     if found then take(i, key, argument, retention, found) end
@@ -81,7 +90,7 @@ for i = 2, #keys do
     elseif done(i, call('DEL', key)) then call('PUBLISH', key, '') end
   elseif verb == 103 then
     local found = call('GET', key)
-    if type(found) == 'table' then refused(i, found) elseif found then show(i, key, found) end
+    if type(found) == 'table' then refused(i, found) elseif found then show(i, found, leaseLeft(key, found)) end
   else
     local found = call('GETRANGE', key, 1, 22)
     if found ~= sub(argument, 2, 23) then refused(i, found)

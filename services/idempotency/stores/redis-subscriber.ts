@@ -32,9 +32,9 @@ export function createSubscriber (open: () => Redis | Cluster): Subscriber {
     const client = open()
     client.on('message', (channel: string) => { for (const wake of channels.get(channel)?.wakes ?? []) wake() })
     client.on('error', () => {}) // whoever waits looks now and then besides, and hears there that Redis cannot be had
-    client.on('ready', () => {
-      if (channels.size > 0) client.subscribe(...channels.keys()).then(wakeAll, wakeAll) // a failed one ends the connection, and the next is ready again
-    })
+    // What is asked for before the first connect waits in the client's own queue. A failed repetition ends the connection, and the next is ready again.
+    const restore = (): void => { if (channels.size > 0) client.subscribe(...channels.keys()).then(wakeAll, wakeAll) }
+    client.once('ready', () => client.on('ready', restore))
     return client
   }
   const leave = (name: string, channel: Channel, wake: () => void): void => {

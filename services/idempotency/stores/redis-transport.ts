@@ -46,13 +46,20 @@ type Call = (name: 'evalsha' | 'eval', args: string[]) => Promise<unknown>
 
 /** EVALSHA, and EVAL once after the server's script cache was emptied (restart, failover, SCRIPT FLUSH). */
 function evaluator (call: Call): Send {
+  const evaluate = (name: 'evalsha' | 'eval', args: string[]): Promise<unknown> => answered(call(name, args)).catch(withoutArguments)
   return async (keys, argv) => {
-    const args = [String(keys.length), ...keys, ...argv]
+    const args = [batch.sha, String(keys.length), ...keys, ...argv]
     try {
-      return await answered(call('evalsha', [batch.sha, ...args]))
+      return await evaluate('evalsha', args)
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return await answered(call('eval', [batch.source, ...args]))
+      return await evaluate('eval', [batch.source, ...args.slice(1)])
     }
   }
+}
+
+/** ioredis hangs the command on its errors. Logged, that would be the tokens and answers of a whole batch. */
+function withoutArguments (error: unknown): never {
+  if (error instanceof Error && 'command' in error) delete error.command
+  throw error
 }
