@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../../log.js'
 import type { Observer } from '../observer.js'
-import type { Recall } from './recall.js'
+import type { Missing, Recall } from './recall.js'
 import { isGenerationChanged } from './redis-link.js'
 import type { RedisLink } from './redis-link.js'
 import { isOutage } from './redis-outage.js'
@@ -83,8 +83,9 @@ export function createTier (options: TierOptions): Tier {
       await wait(rest)
       try {
         await renew()
+        await options.reassert()
         const settling = performance.now() - since >= timings.handOver // else no process has claimed anything in Postgres yet
-        if (settling) await tell()
+        if (settling) await tell('decided')
         switchTo(settling ? 'both' : 'redis')
         log.info({}, 'Redis is back')
         if (settling) wait(timings.settle).then(() => { if (mode === 'both') switchTo('redis') }, () => {})
@@ -95,32 +96,36 @@ export function createTier (options: TierOptions): Tier {
     }
   }
   /** Lets every other process know, at its next call, that Postgres knows keys that Redis does not. */
-  const tell = async (): Promise<void> => {
-    recall.expect('decided')
-    const left = await recall.left().catch((err: unknown) => {
-      log.warn({ err }, 'Postgres cannot be asked what happened during the outage: it will be, before a key is taken for new')
-      return 0
-    })
-    if (left > 0) await link.announce(left)
+  const tell = async (missing: Missing): Promise<void> => {
+    recall.expect(missing)
+    try {
+      const left = await recall.left()
+      if (left > 0) await link.announce(left)
+    } catch (err) {
+      log.warn({ err }, 'other processes could not be told that Redis lacks records: each finds out by itself')
+    }
   }
-  const renew = async (first = false): Promise<void> => {
+  const renew = async (): Promise<boolean> => {
     const { changed, created, recoveryLeft } = await link.renew()
     if (recoveryLeft > 0) recall.expectFor(recoveryLeft)
     else if (changed || created) recall.expect('all')
     if (changed) log.warn({}, 'Redis lost records, or another process found it so: Postgres is asked for keys that are new')
-    if (created) await recall.left().then(async (left) => { if (left > 0) await link.announce(left) }, (err: unknown) => { log.warn({ err }, 'Postgres cannot be asked for records yet') })
-    if (!first) await options.reassert()
+    return created
   }
-  const relearn = (): Promise<void> => {
-    renewing ??= renew().finally(() => { renewing = null })
-    return renewing.then(async () => { await pause(wait(timings.reassert)) }, goDown)
+  /** Claims wait until every process has made its own again, and its last completions are mirrored. */
+  const relearn = async (): Promise<void> => {
+    const created = await renew()
+    await options.reassert()
+    const paused = pause(wait(timings.reassert))
+    if (created) paused.then(() => tell('all')).catch((err: unknown) => { log.error({ err }, 'telling other processes failed') })
+    await paused
   }
 
   const probe = setInterval(() => {
     if (mode !== 'postgres' && options.busy()) link.probe().catch(failed).catch((err: unknown) => { log.warn({ err }, 'looking at Redis failed') })
   }, timings.probe).unref()
   async function failed (error: unknown): Promise<void> {
-    if (isGenerationChanged(error)) await relearn()
+    if (isGenerationChanged(error)) await (renewing ??= relearn().catch(goDown).finally(() => { renewing = null }))
     else if (isOutage(error)) await goDown(error)
     else throw error
   }
@@ -131,7 +136,7 @@ export function createTier (options: TierOptions): Tier {
     failed,
     async open () {
       recall.expect('decided')
-      await renew(true).catch(goDown)
+      await renew().then((created) => created ? tell('all') : undefined).catch(goDown)
       switchTo(mode)
     },
     close () {

@@ -48,7 +48,7 @@ const client = new Cluster([{ port, host: '127.0.0.1' }])
 const redis = await openRequestPath(client, (error) => { throw error })
 t.teardown(() => { redis.disconnect(); client.disconnect() })
 
-await conformance(t, 'redis cluster', async () => createRedisStore({ redis, prefix: testPrefix() }))
+await conformance(t, 'redis cluster', createRedisStore({ redis, prefix: testPrefix() }))
 
 await t.test('in Cluster the generation is not compared, and everything else works', async (t) => {
   const link = createRedisLink({ redis, prefix: testPrefix() })
