@@ -7,6 +7,7 @@ import { headerLines, parseKey } from '../../services/idempotency/key.js'
 import { secondsOf, sendProblem, sendReplay } from './answers.js'
 import * as errors from './errors.js'
 import type { RouteSettings } from './options.js'
+import type { Rollout } from './rollout.js'
 import { kAsked, kRun } from './types.js'
 import type { Asked } from './types.js'
 
@@ -14,20 +15,24 @@ export interface ClaimDeps {
   engine: IdempotencyEngine
   settings: RouteSettings
   docs: string
+  isCovered: Rollout
 }
 
 /** The preHandler of a protected route: runs last, so that nothing is claimed or replayed before authentication and validation have passed. */
-export function createClaimHook ({ engine, settings, docs }: ClaimDeps) {
+export function createClaimHook (deps: ClaimDeps) {
+  const { settings, docs, isCovered } = deps
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     const lines = headerLines(request.raw.rawHeaders, 'idempotency-key')
-    if (lines.length === 0) return settings.required ? sendProblem(reply, new errors.FST_IDEMPOTENCY_KEY_MISSING(), docs) : undefined
+    if (lines.length === 0 && !settings.required) return undefined
+    if (!isCovered(request, settings)) return bypass(reply)
+    if (lines.length === 0) return sendProblem(reply, new errors.FST_IDEMPOTENCY_KEY_MISSING(), docs)
     const parsed = parseKey(lines, settings.maxKeyLength)
     if (!parsed.ok) return sendProblem(reply, new errors.FST_IDEMPOTENCY_KEY_INVALID(parsed.reason), docs)
     const scope = scopeOf(request, settings)
     if (scope === null) return sendProblem(reply, new errors.FST_IDEMPOTENCY_PRINCIPAL_MISSING(), docs)
     const { print, params } = request[kAsked] ?? askedFor(request)
     if (!print.ok) return sendProblem(reply, new errors.FST_IDEMPOTENCY_BODY_INVALID(print.reason), docs)
-    return await begin(request, reply, { engine, settings, docs }, parsed.key, recordId(request, [...scope, params], parsed.key), print.fingerprint)
+    return await begin(request, reply, deps, parsed.key, recordId(request, [...scope, params], parsed.key), print.fingerprint)
   }
 }
 
@@ -53,8 +58,11 @@ async function begin (request: FastifyRequest, reply: FastifyReply, { engine, se
 
 function withoutStore (reply: FastifyReply, { onStoreFailure }: RouteSettings, docs: string): FastifyReply | undefined {
   if (onStoreFailure === 'reject') return sendProblem(reply, new errors.FST_IDEMPOTENCY_STORE_UNAVAILABLE(), docs, 1)
+  return bypass(reply)
+}
+
+function bypass (reply: FastifyReply): undefined {
   reply.header('idempotency-status', 'bypassed')
-  return undefined
 }
 
 /** Null when the route needs a principal and the request has none. */

@@ -4,7 +4,7 @@ import { neverStored } from '../../services/idempotency/policy.js'
 import type { StoredPolicy } from '../../services/idempotency/policy.js'
 import type { IdempotencyStore } from '../../services/idempotency/store.js'
 import type { PgLike, PrismaLike } from '../../services/idempotency/stores/postgres.js'
-import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, show } from '../../services/options.js'
+import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, range, show } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 
@@ -75,10 +75,16 @@ export interface IdempotencyOptions extends IdempotencyRouteOptions {
    */
   prefix?: string
   /**
-   * False lets every request pass unprotected.
+   * False lets every request pass unprotected: for good, or, from a function that is called for every request, as long as it returns false.
    * @default true
    */
-  enabled?: boolean
+  enabled?: boolean | (() => boolean)
+  /**
+   * How many of the principals are protected, 0 to 100 %, in steps of 0.01; the others' requests pass. Sticky: a higher percentage only adds some.
+   * A function is called for every request.
+   * @default 100
+   */
+  rolloutPercent?: number | (() => number)
   /**
    * Base of the problem types.
    * @default '/problems/'
@@ -101,6 +107,7 @@ export const defaults = Object.freeze({
   methods: ['POST', 'PATCH'],
   prefix: 'holdfast',
   enabled: true,
+  rolloutPercent: 100,
   docs: '/problems/'
 } satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure'>)
 
@@ -122,13 +129,17 @@ const routeRules: Rules<IdempotencyRouteOptions> = {
   onStoreFailure: oneOf('proceed', 'reject')
 }
 
+/** Of the values themselves, whether written out or returned by a function. */
+export const rolloutRules: Rules<{ enabled: boolean, rolloutPercent: number }> = { enabled: boolean, rolloutPercent: range(0, 100, '%') }
+
 const rules: Rules<IdempotencyOptions> = {
   ...routeRules,
   store: { expected: '\'memory\', { redis }, { postgres }, { redis, postgres } or a store', accepts: isStoreOption },
   principal: fn,
   methods: listOf(methodName),
   prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
-  enabled: boolean,
+  enabled: either(rolloutRules.enabled, fn),
+  rolloutPercent: either(rolloutRules.rolloutPercent, fn),
   docs: matching(/^\S+$/, 'a URI')
 }
 

@@ -4,11 +4,13 @@ import { askedFor, createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
 import { checkRouteConfig, defaults, settingsOf } from './options.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
+import { createRollout } from './rollout.js'
 import { kAsked } from './types.js'
 
 /** Appends the claim to every protected route as its last preHandler, and refuses at run time a route that was declared too early to be seen. */
 export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOptions, engine: IdempotencyEngine): void {
   const { methods = defaults.methods, docs = defaults.docs } = options
+  const isCovered = createRollout(options)
   const seen = new Set<string>()
 
   fastify.addHook('onRoute', (route) => {
@@ -18,7 +20,7 @@ export function wireRoutes (fastify: FastifyInstance, options: IdempotencyOption
     const all = [route.method].flat()
     const covered = all.filter((method) => isProtected(config, method, methods))
     if (covered.length === 0) return
-    const hook = createClaimHook({ engine, docs, settings: settingsOf(options, config) })
+    const hook = createClaimHook({ engine, docs, isCovered, settings: settingsOf(options, config) })
     const claim: typeof hook = covered.length === all.length ? hook : async (request, reply) => covered.includes(request.method) ? await hook(request, reply) : undefined
     route.preHandler = [...[route.preHandler ?? []].flat(), claim]
   })
