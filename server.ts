@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import admin from './plugins/api/admin/index.js'
 import auth from './plugins/api/auth/index.js'
 import json from './plugins/api/json.js'
 import problemPages from './plugins/api/problem-pages.js'
@@ -13,6 +14,7 @@ import jwt from './plugins/external/jwt.js'
 import rateLimit from './plugins/external/rate-limit.js'
 import redis from './plugins/external/redis.js'
 import swagger from './plugins/external/swagger.js'
+import flags from './plugins/flags/index.js'
 import health from './plugins/health/index.js'
 import idempotency from './plugins/idempotency/index.js'
 import lifecycle from './plugins/lifecycle/index.js'
@@ -67,11 +69,13 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
     await app.register(redis, { url: config.redisUrl })
     await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
     await app.register(rateLimit, { prefix: config.holdfastPrefix })
+    await app.register(flags, { defaults: { enabled: config.idempotencyEnabled, percent: config.idempotencyRolloutPercent } })
     await app.register(idempotency, {
       store: { redis: app.redis, postgres: app.pg },
       principal: ({ user }) => user?.sub ?? null,
       prefix: config.holdfastPrefix,
-      enabled: config.idempotencyEnabled,
+      enabled: () => app.idempotencyFlag.current().enabled,
+      rolloutPercent: () => app.idempotencyFlag.current().percent,
       docs
     })
     await app.register(problemPages, { prefix: docs })
@@ -82,6 +86,7 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
       demoUser: config.env === 'production' ? null : demoUser
     })
     await app.register(shares, { prefix: '/api/v1/shares' })
+    if (config.adminToken !== undefined) await app.register(admin, { prefix: '/api/v1/admin', token: config.adminToken })
     await app.ready()
     return app
   } catch (error) {

@@ -8,6 +8,8 @@ export type Rules<T> = { [K in keyof T]-?: Rule }
 export const positive = (unit: string): Rule => ({ expected: `a positive integer (${unit})`, accepts: (value) => isInteger(value) && value > 0 })
 export const between = (low: number, high: number, unit: string): Rule =>
   ({ expected: `an integer from ${low} to ${high} (${unit})`, accepts: (value) => isInteger(value) && value >= low && value <= high })
+export const range = (low: number, high: number, unit: string): Rule =>
+  ({ expected: `a number from ${low} to ${high} (${unit})`, accepts: (value) => typeof value === 'number' && value >= low && value <= high })
 export const boolean: Rule = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' }
 export const fn: Rule = { expected: 'a function', accepts: (value) => typeof value === 'function' }
 export const oneOf = (...values: string[]): Rule =>

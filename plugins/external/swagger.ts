@@ -9,7 +9,12 @@ const documentation: FastifyPluginAsync<{ version: string }> = async (fastify, {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Holdfast reference API', description: 'A share sent twice is stored once.', version },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } }
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          admin: { type: 'http', scheme: 'bearer', description: 'ADMIN_TOKEN of the server' }
+        }
+      }
     }
   })
   await fastify.register(swaggerUi, { routePrefix: '/documentation' })

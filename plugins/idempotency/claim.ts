@@ -4,7 +4,7 @@ import { headerLines, parseKey } from '../../services/idempotency/key.js'
 import { askedFor } from './ask.js'
 import { claimContent } from './claim-content.js'
 import * as errors from './errors.js'
-import { follow, refuse, withoutStore } from './follow.js'
+import { bypass, follow, refuse, withoutStore } from './follow.js'
 import { recordId, scopeOf } from './identity.js'
 import { kAsked } from './types.js'
 import type { Hook, ProtectedRoute } from './types.js'
@@ -17,7 +17,10 @@ export function createClaimHook (route: ProtectedRoute): Hook {
   const { settings, methods } = route
   return (request, reply, done) => {
     if (methods !== null && !methods.has(request.method)) return done()
-    if (request.headers['idempotency-key'] !== undefined) return claimKey(request, reply, route, done)
+    const isKeyed = request.headers['idempotency-key'] !== undefined
+    if (!isKeyed && !settings.required && route.fires === null) return done()
+    if (route.isCovered !== null && !route.isCovered(request, settings)) return bypass(reply, route, isKeyed || settings.required ? 'key' : 'fingerprint', done)
+    if (isKeyed) return claimKey(request, reply, route, done)
     if (settings.required) return refuse(reply, route, 'key', 'invalid', new errors.FST_IDEMPOTENCY_KEY_MISSING())
     if (route.fires === null) return done()
     claimContent(request, reply, route, route.fires, done)

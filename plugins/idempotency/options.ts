@@ -126,10 +126,16 @@ export interface IdempotencyOptions extends IdempotencyRouteOptions {
    */
   prefix?: string
   /**
-   * False lets every request pass unprotected.
+   * False lets every request pass unprotected. A function is asked for every request.
    * @default true
    */
-  enabled?: boolean
+  enabled?: boolean | (() => boolean)
+  /**
+   * How many principals in a hundred are protected: always the same ones, and with a higher percentage those and others. A function is asked for
+   * every request.
+   * @default 100
+   */
+  rolloutPercent?: number | (() => number)
   /**
    * Base of the problem types.
    * @default '/problems/'

@@ -1,5 +1,5 @@
 import { neverStored } from '../../services/idempotency/policy.js'
-import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, show } from '../../services/options.js'
+import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, range, show } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
@@ -30,6 +30,9 @@ const routeRules: Rules<IdempotencyRouteOptions> = {
   fingerprint: either(boolean, { expected: '{ window } or { adaptive: { min, max } } in ms', accepts: isWindow })
 }
 
+/** Of the values themselves, whether written out or returned by a function. */
+export const rolloutRules: Rules<{ enabled: boolean, rolloutPercent: number }> = { enabled: boolean, rolloutPercent: range(0, 100, '%') }
+
 const rules: Rules<IdempotencyOptions> = {
   ...routeRules,
   store: { expected: '\'memory\', { redis }, { postgres }, { redis, postgres } or a store', accepts: isStoreOption },
@@ -38,7 +41,8 @@ const rules: Rules<IdempotencyOptions> = {
   maxWaiters: positive('requests'),
   localCache: { expected: '{ maxRecords, maxBytes }, each an integer from 0 on', accepts: isCache },
   prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
-  enabled: boolean,
+  enabled: either(rolloutRules.enabled, fn),
+  rolloutPercent: either(rolloutRules.rolloutPercent, fn),
   docs: matching(/^\S+$/, 'a URI')
 }
 

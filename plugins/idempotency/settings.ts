@@ -22,6 +22,7 @@ export const defaults = Object.freeze({
   localCache: { maxRecords: 10_000, maxBytes: 33_554_432 },
   prefix: 'holdfast',
   enabled: true,
+  rolloutPercent: 100,
   docs: '/problems/'
 } satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure' | 'guarantee'>)
 

@@ -7,6 +7,7 @@ import type { Layer, Observer } from '../../services/idempotency/observer.js'
 import type { RunSettings } from '../../services/idempotency/settings.js'
 import type { Windows } from '../../services/idempotency/windows.js'
 import type { IdempotencyRouteOptions, RouteSettings } from './options.js'
+import type { Rollout } from './rollout.js'
 
 /** What a handler may know of its own protection. */
 export interface RequestIdempotency {
@@ -34,6 +35,8 @@ export interface ProtectedRoute {
   engine: IdempotencyEngine
   observer: Observer
   settings: RouteSettings
+  /** Null where every request is. */
+  isCovered: Rollout | null
   /** The methods that are protected, when the route has others too. */
   methods: ReadonlySet<string> | null
   url: string

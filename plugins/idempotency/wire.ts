@@ -9,6 +9,7 @@ import { createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
 import { documentRoutes } from './openapi.js'
 import type { FingerprintWindow, IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
+import { createRollout } from './rollout.js'
 import { checkRouteConfig } from './rules.js'
 import { defaults, firesSettings, settingsOf } from './settings.js'
 import { kAsked, kRoute } from './types.js'
@@ -60,6 +61,7 @@ function toProtected (route: RouteOptions, methods: string[], { options, engine,
     engine,
     observer,
     settings,
+    isCovered: createRollout(options),
     methods: covered.length === all.length ? null : new Set(covered),
     url: route.url,
     fires: settings.fingerprint === null ? null : { doubleFires, windows: windowsOf(settings.fingerprint), settings: firesSettings(options, config) },

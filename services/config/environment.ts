@@ -1,5 +1,5 @@
 import type { Static } from 'typebox'
-import { boolean, host, integer, oneOf, secret, text, url, type Kind } from './kinds.js'
+import { bearerToken, boolean, host, integer, oneOf, secret, text, url, type Kind } from './kinds.js'
 
 interface Variable extends Kind {
   readonly name: string
@@ -8,6 +8,8 @@ interface Variable extends Kind {
   /** Where no default serves: what `.env.example` proposes. */
   readonly example?: string
   readonly required?: 'production'
+  /** Another name of this variable. Where both are set they must agree. */
+  readonly alias?: string
 }
 
 /** The one table of the environment: `loadConfig`, `.env.example` and the documentation are made from it. */
@@ -80,7 +82,24 @@ const table = {
     name: 'IDEMPOTENCY_ENABLED',
     ...boolean(),
     default: true,
-    description: 'Whether duplicate requests are recognised'
+    alias: 'ENABLE_IDEMPOTENCY_IOS_MVP',
+    description: 'Whether duplicate requests are recognised, until the admin API says otherwise'
+  },
+  enableIdempotencyIosMvp: {
+    name: 'ENABLE_IDEMPOTENCY_IOS_MVP',
+    ...boolean(),
+    description: 'Another name of `IDEMPOTENCY_ENABLED`; where both are set they must agree'
+  },
+  idempotencyRolloutPercent: {
+    name: 'IDEMPOTENCY_ROLLOUT_PERCENT',
+    ...integer(0, 100),
+    default: 100,
+    description: 'For how many of the users, in percent, until the admin API says otherwise'
+  },
+  adminToken: {
+    name: 'ADMIN_TOKEN',
+    ...bearerToken(32),
+    description: 'Bearer token of the admin API, which is not there without it; `openssl rand -base64 48` makes one'
   },
   holdfastPrefix: {
     name: 'HOLDFAST_PREFIX',

@@ -75,6 +75,13 @@ export const secret = (minLength: number) => ({
   show: showLength
 })
 
+/** What can be sent as `Authorization: Bearer …`. */
+export const bearerToken = (minLength: number) => ({
+  ...secret(minLength),
+  schema: Type.String({ pattern: `^[!-~]{${minLength},}$` }),
+  expected: `at least ${minLength} visible ASCII characters`
+})
+
 const isUrl = (text: string, schemes: readonly string[]): boolean =>
   schemes.some((scheme) => text.startsWith(scheme)) && URL.canParse(text) && hasServer(new URL(text))
 

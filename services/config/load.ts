@@ -18,8 +18,8 @@ export class ConfigError extends Error {
 /** An empty text counts as unset: that is how Compose files and CI systems pass a variable they have no value for. */
 const textOf = (env: NodeJS.ProcessEnv, name: string): string | undefined => env[name] || undefined
 
-const valueOf = ({ name, parse, default: fallback }: Variable, env: NodeJS.ProcessEnv): unknown => {
-  const text = textOf(env, name)
+const valueOf = ({ name, alias, parse, default: fallback }: Variable, env: NodeJS.ProcessEnv): unknown => {
+  const text = textOf(env, name) ?? (alias === undefined ? undefined : textOf(env, alias))
   return text === undefined ? fallback : parse(text)
 }
 
@@ -34,6 +34,13 @@ const problemOf = (variable: Variable, env: NodeJS.ProcessEnv): string | undefin
   }
 }
 
+/** Two names with two values: which one was meant nobody can tell. */
+const contradictionOf = ({ name, alias = '', show }: Variable, env: NodeJS.ProcessEnv): string | undefined => {
+  const [text, other] = [textOf(env, name), textOf(env, alias)]
+  if (text === undefined || other === undefined || text === other) return undefined
+  return `option \`${alias}\` is another name of \`${name}\` and must agree with it, got ${show(other)} and ${show(text)}`
+}
+
 /**
  * Reads and checks the whole environment at once.
  *
@@ -42,7 +49,7 @@ const problemOf = (variable: Variable, env: NodeJS.ProcessEnv): string | undefin
  */
 export const loadConfig = (env: NodeJS.ProcessEnv): Config => {
   const known = environment.map(({ name }) => name)
-  const problems = environment.map((variable) => problemOf(variable, env)).filter((problem) => problem !== undefined)
+  const problems = [problemOf, contradictionOf].flatMap((check) => environment.map((variable) => check(variable, env))).filter((problem) => problem !== undefined)
   problems.push(...unknownVariables(env, known))
   if (problems.length > 0) throw new ConfigError(problems)
   // Every value has passed the schema that its type in Config is derived from.

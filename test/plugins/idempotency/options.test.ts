@@ -33,6 +33,7 @@ const wrongForPlugin: Array<[string, unknown]> = [
   ['methods', 'POST'], ['methods', ['post']], ['methods', [1]],
   ['prefix', ''], ['prefix', 'a b'], ['prefix', 'x'.repeat(65)], ['prefix', 1],
   ['enabled', 'false'], ['enabled', 0],
+  ['rolloutPercent', '50'], ['rolloutPercent', -1], ['rolloutPercent', 100.1], ['rolloutPercent', NaN], ['rolloutPercent', null],
   ['docs', ''], ['docs', 'a b'], ['docs', null]
 ]
 
@@ -45,7 +46,7 @@ await t.test('wrong options of the plugin fail the boot', async (t) => {
 await t.test('an unknown option fails the boot and is told what there is', async (t) => {
   await t.rejects(boot({ ttl: 60 }), { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: /option `ttl` is not known, expected one of .*lease/ })
   const app = await build(t)
-  for (const name of ['ttl', 'store', 'principal', 'methods', 'prefix', 'enabled', 'docs']) {
+  for (const name of ['ttl', 'store', 'principal', 'methods', 'prefix', 'enabled', 'rolloutPercent', 'docs']) {
     t.throws(() => app.patch('/pay', { config: { idempotency: { [name]: 1 } } }, async () => 'ok'),
       { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: new RegExp(`route PATCH /pay: option \`config\\.idempotency\\.${name}\` is not known`) })
   }
@@ -73,7 +74,7 @@ await t.test('a retention shorter than the lease fails the boot: the claim would
 })
 
 await t.test('an option that is undefined is as if it were absent', async (t) => {
-  const app = await build(t, { lease: undefined, stored: undefined, enabled: undefined, methods: undefined, docs: undefined, prefix: undefined })
+  const app = await build(t, { lease: undefined, stored: undefined, enabled: undefined, rolloutPercent: undefined, methods: undefined, docs: undefined, prefix: undefined })
   app.post('/', { config: { idempotency: { lease: undefined, maxKeyLength: undefined } } }, async () => 'ok')
   t.equal((await app.inject({ method: 'POST', url: '/', headers: { 'x-user': '1', 'idempotency-key': 'a' } })).headers['idempotency-status'], 'created')
 })

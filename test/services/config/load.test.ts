@@ -29,6 +29,9 @@ await t.test('an empty environment gives the defaults', async (t) => {
     loginRateLimit: 10,
     shutdownTimeoutMs: 25_000,
     idempotencyEnabled: true,
+    enableIdempotencyIosMvp: undefined,
+    idempotencyRolloutPercent: 100,
+    adminToken: undefined,
     holdfastPrefix: 'holdfast',
     holdfastDirectory: '.holdfast'
   })
@@ -47,6 +50,9 @@ await t.test('a complete environment is read into the types of Config', async (t
     LOGIN_RATE_LIMIT: '10000',
     SHUTDOWN_TIMEOUT_MS: '600000',
     IDEMPOTENCY_ENABLED: 'false',
+    ENABLE_IDEMPOTENCY_IOS_MVP: 'false',
+    IDEMPOTENCY_ROLLOUT_PERCENT: '0',
+    ADMIN_TOKEN: secret,
     HOLDFAST_PREFIX: 'a:b_c-9',
     HOLDFAST_DIRECTORY: '/var/lib/hold fast'
   })
@@ -57,7 +63,7 @@ await t.test('a complete environment is read into the types of Config', async (t
   t.equal(level, undefined)
   t.strictSame([port, databaseUrl], [0, complete.DATABASE_URL])
   t.strictSame(Object.values(config), [
-    'production', 0, '::1', 'silent', complete.DATABASE_URL, complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 600_000, false,
+    'production', 0, '::1', 'silent', complete.DATABASE_URL, complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 600_000, false, false, 0, secret,
     'a:b_c-9', '/var/lib/hold fast'
   ])
 })
@@ -83,6 +89,8 @@ await t.test('a wrong value is refused with what it is and what is expected', as
     LOGIN_RATE_LIMIT: ['an integer from 1 to 10000', ['0', '10001']],
     SHUTDOWN_TIMEOUT_MS: ['an integer from 100 to 600000', ['99', '600001']],
     IDEMPOTENCY_ENABLED: ['`true` or `false`', ['1', 'yes', 'TRUE', 'false ']],
+    ENABLE_IDEMPOTENCY_IOS_MVP: ['`true` or `false`', ['0', 'False']],
+    IDEMPOTENCY_ROLLOUT_PERCENT: ['an integer from 0 to 100', ['-1', '101', '1.5', '50%']],
     HOLDFAST_PREFIX: ['1 to 64 characters of `a-z`, `0-9`, `:`, `_` and `-`', ['Holdfast', '{a}', 'a*', 'a'.repeat(65)]],
     HOLDFAST_DIRECTORY: ['a path', [' ']]
   }
@@ -91,6 +99,18 @@ await t.test('a wrong value is refused with what it is and what is expected', as
       const shown = value.length > 100 ? `${value.slice(0, 100)}…` : value
       t.strictSame(problemsOf({ [name]: value }), [`option \`${name}\` must be ${sentence}, got \`${shown}\``])
     }
+  }
+})
+
+await t.test('ENABLE_IDEMPOTENCY_IOS_MVP is another name of IDEMPOTENCY_ENABLED', async (t) => {
+  t.equal(loadConfig({ ENABLE_IDEMPOTENCY_IOS_MVP: 'false' }).idempotencyEnabled, false)
+  t.equal(loadConfig({ ENABLE_IDEMPOTENCY_IOS_MVP: 'true' }).idempotencyEnabled, true)
+  t.equal(loadConfig({ ENABLE_IDEMPOTENCY_IOS_MVP: 'false', IDEMPOTENCY_ENABLED: '' }).idempotencyEnabled, false)
+  t.equal(loadConfig({ ENABLE_IDEMPOTENCY_IOS_MVP: '', IDEMPOTENCY_ENABLED: 'false' }).idempotencyEnabled, false)
+  for (const [alias, own] of [['false', 'true'], ['true', 'false']]) {
+    t.strictSame(problemsOf({ ENABLE_IDEMPOTENCY_IOS_MVP: alias, IDEMPOTENCY_ENABLED: own }),
+      [`option \`ENABLE_IDEMPOTENCY_IOS_MVP\` is another name of \`IDEMPOTENCY_ENABLED\` and must agree with it, got \`${alias}\` and \`${own}\``])
+    t.equal(loadConfig({ ENABLE_IDEMPOTENCY_IOS_MVP: own, IDEMPOTENCY_ENABLED: own }).idempotencyEnabled, own === 'true')
   }
 })
 
@@ -132,6 +152,8 @@ await t.test('no message shows a secret', async (t) => {
     for (const value of leaks) t.notMatch(problemsOf({ [name]: value }).join(), 'hunter2', value)
   }
   t.strictSame(problemsOf({ JWT_SECRET: 'hunter2' }), ['option `JWT_SECRET` must be at least 32 characters long, got 7 characters'])
+  t.strictSame(problemsOf({ ADMIN_TOKEN: 'hunter2' }), ['option `ADMIN_TOKEN` must be at least 32 visible ASCII characters, got 7 characters'])
+  for (const value of ['hünter2'.repeat(10), 'hunter2 '.repeat(10)]) t.match(problemsOf({ ADMIN_TOKEN: value }), [/got \d+ characters$/])
   t.notMatch(problemsOf({ DATABASE_PASSWORD: 'hunter2' }).join(), 'hunter2')
 })
 
