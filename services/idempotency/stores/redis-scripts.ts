@@ -26,7 +26,7 @@ export const anyGeneration = '*'
  * Input: KEYS[1] the generation's key, KEYS[2…] one key an operation; ARGV[1] the generation, then one an operation: the value to be claimed or
  * completed with, or a verb and the token. "=<retention>", ms, stands before the first operation that it holds for.
  * Output: nil when the generation is another, else the exceptions one after the other, three items each: number of the operation from 0, a code
- * or the ms left of a lease, a value or the text of an error. An operation without one went as hoped: claimed, held, or nothing found by `get`.
+ * or the ms left of the lease or the retention, a value or the text of an error. An operation without one went as hoped: claimed, held, or nothing found by `get`.
  */
 export const batch = script(`
 local call, byte, sub = redis.pcall, string.byte, string.sub
@@ -48,9 +48,9 @@ local function done (i, result)
   tell(i, ${codes.failed}, result.err)
 end
 
--- ms, 0 of what does not run, nil of what is not understood
-local function leaseLeft (key, value)
-  if byte(value) ~= 114 then return 0 end
+-- ms, of what runs its lease, of what is finished its retention; nil of what is not understood
+local function leftOf (key, value)
+  if byte(value) ~= 114 then return redis.call('PTTL', key) end
   local lease, retention = string.match(value, '^(%d+):(%d+)$', 88)
   return lease and math.max(0, lease - retention + redis.call('PTTL', key))
 end
@@ -63,7 +63,7 @@ local function take (i, key, value, retention, found)
   if type(found) == 'table' then return refused(i, found) end
   local mine = byte(found) == 114 and sub(found, 2, 23) == sub(value, 2, 23)
   if not mine then
-    local left = leaseLeft(key, found)
+    local left = leftOf(key, found)
     if byte(found) ~= 114 or left ~= 0 or sub(found, 24, 87) ~= sub(value, 24, 87) then return show(i, found, left) end
   end
   if done(i, call('SET', key, value, 'PX', retention)) and not mine then tell(i, ${codes.recovered}, '') end
@@ -90,7 +90,7 @@ for i = 2, #keys do
     elseif done(i, call('DEL', key)) then call('PUBLISH', key, '') end
   elseif verb == 103 then
     local found = call('GET', key)
-    if type(found) == 'table' then refused(i, found) elseif found then show(i, found, leaseLeft(key, found)) end
+    if type(found) == 'table' then refused(i, found) elseif found then show(i, found, leftOf(key, found)) end
   else
     local found = call('GETRANGE', key, 1, 22)
     if found ~= sub(argument, 2, 23) then refused(i, found)

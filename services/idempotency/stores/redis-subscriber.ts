@@ -34,7 +34,8 @@ export function createSubscriber (open: () => Redis | Cluster): Subscriber {
     client.on('error', () => {}) // whoever waits looks now and then besides, and hears there that Redis cannot be had
     // What is asked for before the first connect waits in the client's own queue. A failed repetition ends the connection, and the next is ready again.
     const restore = (): void => { if (channels.size > 0) client.subscribe(...channels.keys()).then(wakeAll, wakeAll) }
-    client.once('ready', () => client.on('ready', restore))
+    if (client.status === 'ready') client.on('ready', restore)
+    else client.once('ready', () => client.on('ready', restore))
     return client
   }
   const leave = (name: string, channel: Channel, wake: () => void): void => {

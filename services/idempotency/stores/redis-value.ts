@@ -18,14 +18,14 @@ export function encodeFinished ({ token, fingerprint }: Claim, response: StoredR
   return isUtf8(bytes) ? `d${rest}${bytes.toString()}` : `b${rest}${bytes.toString('base64')}`
 }
 
-/** @param leaseLeft ms, of a claim that runs */
-export function decode (value: string, leaseLeft: number): StoredRecord {
+/** @param left ms: of a claim that runs its lease, of a finished record its retention */
+export function decode (value: string, left: number): StoredRecord {
   const owner = { token: value.slice(1, fingerprintAt), fingerprint: value.slice(fingerprintAt, restAt) }
   switch (value[0]) {
-    case 'r': return { state: 'running', ...owner, leaseLeft }
-    case 't': return { state: 'tombstone', ...owner }
-    case 'd': return { state: 'completed', ...owner, response: decodeResponse(value) }
-    case 'b': return { state: 'completed', ...owner, response: withBytes(decodeResponse(value)) }
+    case 'r': return { state: 'running', ...owner, leaseLeft: left }
+    case 't': return { state: 'tombstone', ...owner, left }
+    case 'd': return { state: 'completed', ...owner, response: decodeResponse(value), left }
+    case 'b': return { state: 'completed', ...owner, response: withBytes(decodeResponse(value)), left }
     default: throw notUnderstood()
   }
 }

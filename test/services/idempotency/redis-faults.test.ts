@@ -71,6 +71,7 @@ await t.test('a lost connection fails all calls at once and is told, and a call 
   let lost = 0
   const link = createRedisLink({ redis: connection, prefix, onConnectionLost: () => { lost++ } })
   await link.renew()
+  await link.probe() // the script is loaded
   const claim = newClaim()
   server.signal('SIGSTOP')
   const calls = [link.claim(claim), link.probe()]

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { openRequestPath } from '../../../services/idempotency/stores/redis-connection.js'
@@ -49,6 +50,19 @@ await t.test('after a reconnect everybody is woken, and again at the completion'
   await until('the reconnect wakes', () => woken === 1)
   await link.complete(claim, response)
   await until('the completion wakes', () => woken === 2)
+})
+
+await t.test('a connection that was made elsewhere, and is ready already, is restored too', async (t) => {
+  const server = await ownRedis(t)
+  const { connection, client } = await linked(t, server)
+  const subscriber = new Redis(server.url, { autoResubscribe: false })
+  await once(subscriber, 'ready')
+  const link = createRedisLink({ redis: connection, prefix, subscriber: () => subscriber })
+  t.teardown(() => link.close())
+  let woken = 0
+  await link.subscribe(newClaim().id, () => { woken++ })
+  await client.client('KILL', 'TYPE', 'PUBSUB')
+  await until('the reconnect wakes', () => woken === 1)
 })
 
 await t.test('a subscription that cannot be had is an error within half a second, and is not there later', async (t) => {
