@@ -50,7 +50,7 @@ end
 
 -- ms, of what runs its lease, of what is finished its retention; nil of what is not understood
 local function leftOf (key, value)
-  if byte(value) ~= 114 then return redis.call('PTTL', key) end
+  if byte(value) ~= 114 then return math.max(0, redis.call('PTTL', key)) end
   local lease, retention = string.match(value, '^(%d+):(%d+)$', 88)
   return lease and math.max(0, lease - retention + redis.call('PTTL', key))
 end

@@ -30,10 +30,14 @@ export function createSettler (deps: SettlerDeps): Settler {
       }
     },
     async release (claim) {
-      const held = inFlight.find(claim) ?? { claim, inRedis: true, inPostgres: false }
+      const own = inFlight.find(claim)
+      const held = own ?? { claim, inRedis: true, inPostgres: false }
       inFlight.remove(claim)
       const released = await Promise.all([
-        held.inRedis && viaRedis(deps, async () => await link.release(claim) !== 'other'),
+        held.inRedis && viaRedis(deps, async () => {
+          const found = await link.release(claim)
+          return found === 'held' || (found === 'missing' && own !== undefined) // what Redis lost is free
+        }),
         held.inPostgres && postgres.release(claim)
       ])
       return released.includes(true)
