@@ -34,6 +34,11 @@ export function post (app: FastifyInstance, url: string, { headers, ...changes }
   return app.inject({ method: 'POST', url, ...changes, headers: { 'x-user': '1', 'idempotency-key': 'k', ...headers } })
 }
 
+/** A POST by user 1 without a key. */
+export function fire (app: FastifyInstance, url: string): Promise<LightMyRequestResponse> {
+  return app.inject({ method: 'POST', url, headers: { 'x-user': '1' } })
+}
+
 export interface Gate {
   opened: Promise<void>
   open: () => void
