@@ -45,6 +45,7 @@ await t.test('the signal aborts when another instance has taken the key over', a
     await aborted.opened
     return { run: 1, reason: String(idempotency?.signal.reason) }
   })
+  await listen(one) // heartbeats keep no process alive
   const first = post(one, '/')
   await entered.opened
   time += 1_000_000 // for the store the first one's process is long dead, whatever its heart does meanwhile
@@ -70,6 +71,7 @@ await t.test('the signal aborts after maxExecution, and a retry may run then', a
     }
     return { run }
   })
+  await listen(app) // heartbeats keep no process alive
   const first = post(app, '/')
   await aborted.opened
   const retry = await until('a retry runs', async () => {
@@ -119,16 +121,19 @@ await t.test('after a crash a retry runs, or is refused for good where the route
     let time = 0
     const store = createMemoryStore({ now: () => time })
     const dead = await build(t, { store })
-    const never = gate()
-    dead.post('/', async () => { await never.opened })
+    const [entered, finish] = [gate(), gate()]
+    dead.post('/', async () => {
+      entered.open()
+      await finish.opened
+    })
     const lost = post(dead, '/')
-    await until('it is claimed', async () => (await post(dead, '/')).statusCode === 409)
+    await entered.opened
     time += 30_000
     const app = await build(t, { store, afterCrash })
     app.post('/', async () => 'ok')
     const statuses = [(await post(app, '/')).statusCode, (await post(app, '/')).statusCode]
     t.same(statuses, expected)
-    never.open()
+    finish.open()
     await lost
   }
 })
