@@ -5,6 +5,7 @@ import { askedFor } from './ask.js'
 import { claimContent } from './claim-content.js'
 import * as errors from './errors.js'
 import { bypass, follow, refuse, withoutStore } from './follow.js'
+import { goneOf } from './gone.js'
 import { recordId, scopeOf } from './identity.js'
 import { kAsked } from './types.js'
 import type { Hook, ProtectedRoute } from './types.js'
@@ -36,7 +37,7 @@ function claimKey (request: FastifyRequest, reply: FastifyReply, route: Protecte
   const { print, params } = request[kAsked] ?? askedFor(request, route)
   if (!print.ok) return refuse(reply, route, 'key', 'invalid', new errors.FST_IDEMPOTENCY_BODY_INVALID(print.reason))
   const { fingerprint } = print
-  const question: Question = { id: recordId(scope, params, request.method, route, parsed.key), fingerprint, layer: 'key' }
+  const question: Question = { id: recordId(scope, params, request.method, route, parsed.key), fingerprint, layer: 'key', gone: goneOf(reply) }
   const known = route.engine.recall(question.id, fingerprint)
   if (known !== null) return follow(known, request, reply, route, parsed.key, 'key', done)
   route.engine.begin(question, settings).then(

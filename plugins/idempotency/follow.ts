@@ -8,6 +8,7 @@ import type { ProtectedRoute } from './types.js'
 
 /** Does with the request what the engine decided. */
 export function follow (decision: Decision, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, key: string, layer: Layer, done: () => void): void {
+  if (reply.sent) return giveUp(decision, request, route)
   switch (decision.action) {
     case 'run':
       route.observer.outcome(layer, 'executed')
@@ -20,6 +21,12 @@ export function follow (decision: Decision, request: FastifyRequest, reply: Fast
     case 'mismatch': return refuse(reply, route, layer, 'mismatch', new errors.FST_IDEMPOTENCY_KEY_REUSED())
     case 'tombstone': return refuse(reply, route, layer, 'tombstone', new errors.FST_IDEMPOTENCY_RESULT_UNAVAILABLE())
   }
+}
+
+/** It was answered while the store was asked, by `handlerTimeout`: Fastify calls no handler any more, so a claim would be held for nothing. */
+function giveUp (decision: Decision, request: FastifyRequest, { engine }: ProtectedRoute): void {
+  if (decision.action !== 'run') return
+  engine.release(decision.attempt).catch((err: unknown) => { request.log.warn({ err }, 'a claim could not be given back: it ends with its lease') })
 }
 
 export function withoutStore (err: unknown, { id, layer }: Question, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, done: () => void): void {

@@ -22,6 +22,6 @@ export function recordId ({ kind, subject }: Scope, params: string, method: stri
 }
 
 /** The digest that stands for the key of a request without one: the same content by the same principal. */
-export function contentId ({ kind, subject }: Scope, params: string, fingerprint: string): string {
-  return digest('holdfast:content:1', [kind, subject, params, fingerprint])
+export function contentId ({ kind, subject }: Scope, principal: string, params: string, fingerprint: string): string {
+  return digest('holdfast:content:1', [kind, subject, principal, params, fingerprint])
 }

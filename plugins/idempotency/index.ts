@@ -24,6 +24,7 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
   const observer = noObserver
   const { store, close } = await openStore(options, log, observer)
   const engine = createEngine({ store, log, observer, cache: { ...defaults.localCache, ...options.localCache }, maxWaiters: options.maxWaiters ?? defaults.maxWaiters })
+  fastify.addHook('preClose', async () => { engine.drain() })
   fastify.addHook('onClose', async () => {
     await engine.close()
     await close()

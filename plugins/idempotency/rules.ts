@@ -6,6 +6,8 @@ import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
 import { defaults, defined, hasPostgres } from './settings.js'
 
 const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
+/** Longer ones make Node's timers fire at once. */
+const timer = between(1, 2_147_483_647, 'ms')
 const replayableHeader: Rule = {
   expected: 'a lower-case header name that is not a credential or bound to one connection',
   accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && !neverStored.has(value)
@@ -14,7 +16,7 @@ const replayableHeader: Rule = {
 const routeRules: Rules<IdempotencyRouteOptions> = {
   required: boolean,
   scope: either(oneOf('principal', 'public'), fn),
-  lease: positive('ms'),
+  lease: timer,
   retention: positive('ms'),
   maxResponseBytes: positive('bytes'),
   maxKeyLength: between(1, 255, 'characters'),
@@ -23,7 +25,7 @@ const routeRules: Rules<IdempotencyRouteOptions> = {
   onStoreFailure: oneOf('proceed', 'reject'),
   maxExecution: positive('ms'),
   onConcurrent: oneOf('reject', 'wait'),
-  waitTimeout: positive('ms'),
+  waitTimeout: timer,
   maxWaitersPerKey: positive('requests'),
   guarantee: oneOf('fast', 'mirrored', 'transactional'),
   afterCrash: oneOf('retry', 'uncertain'),

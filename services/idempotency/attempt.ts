@@ -8,13 +8,17 @@ export interface Attempt {
   readonly layer: Layer
   /** What the store said to the claim. */
   granted: Promise<ClaimResult>
-  /** When the handler started, and when the store last said that the claim is ours: ms of a clock that never jumps. */
+  /** When the key was claimed, and the last time for which the store said that the claim is ours: ms of a clock that never jumps. */
   startedAt: number
-  confirmedAt: number
+  confirmedAt: number | null
+  /** An extension was asked for and is not answered. */
+  asked: boolean
   /** How long its lease is extended, ms. */
   maxExecution: number
   /** Another attempt holds the key. */
   lost: boolean
+  /** It is being finished or given back: its lease is not extended any more. */
+  closing: boolean
   /** Why the handler should stop, once it should. */
   stopped: Error | null
   controller: AbortController | null
@@ -33,7 +37,7 @@ export function randomToken (): string {
 
 /** What is left of the lease by our own clock, ms. The store's clock started later, so this never says more than is left. */
 export function leaseLeft ({ claim, confirmedAt }: Attempt, now: number): number {
-  return confirmedAt + claim.lease - now
+  return confirmedAt === null ? claim.lease : confirmedAt + claim.lease - now
 }
 
 /** Aborts when the claim is lost or may not be extended any more. Made when asked for: most handlers never ask. */

@@ -48,15 +48,15 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
     stop(attempt, 'the claim was lost to another attempt')
     end(attempt, null)
   }
-  const confirmed = (): Attempt[] => [...attempts.values()].filter(({ confirmedAt }) => confirmedAt > 0)
-  const heartbeat = createHeartbeat({ store, running: confirmed, onLost: lose, log, now })
+  const running = (): Attempt[] => [...attempts.values()].filter(({ confirmedAt, closing }) => confirmedAt !== null && !closing)
+  const heartbeat = createHeartbeat({ store, running, onLost: lose, onOver: (attempt) => { end(attempt, null) }, log, now })
   const lateWrites = createLateWrites({ store, log })
 
   return {
     find: (id) => attempts.get(id),
     claim (id, fingerprint, { lease, retention, guarantee, maxExecution }, layer) {
       const claim: Claim = { id, fingerprint, token: newToken(), lease, retention, guarantee }
-      const attempt: Attempt = { claim, layer, granted: store.claim(claim), startedAt: now(), confirmedAt: 0, maxExecution, lost: false, stopped: null, controller: null, ending: null }
+      const attempt: Attempt = { claim, layer, startedAt: now(), granted: store.claim(claim), confirmedAt: null, asked: false, maxExecution, lost: false, closing: false, stopped: null, controller: null, ending: null }
       attempts.set(id, attempt)
       return attempt
     },
@@ -64,8 +64,9 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
       attempt.confirmedAt = attempt.startedAt
       heartbeat.cover(attempt.claim.lease)
     },
-    finish: async (attempt, response) => await finish({ store, cache, end, lose, late: lateWrites.complete }, attempt, response),
+    finish: async (attempt, response) => await finish({ store, cache, end, lose, late: lateWrites.complete, now }, attempt, response),
     async release (attempt) {
+      attempt.closing = true
       const released = await store.release(attempt.claim).finally(() => { end(attempt, null) })
       if (!released) lose(attempt)
       return released
@@ -85,14 +86,18 @@ interface FinishDeps {
   end: Attempts['end']
   lose: (attempt: Attempt) => void
   late: (claim: Claim, response: StoredResponse | null) => void
+  now: () => number
 }
 
-async function finish ({ store, cache, end, lose, late }: FinishDeps, attempt: Attempt, response: StoredResponse | null): Promise<boolean> {
+async function finish ({ store, cache, end, lose, late, now }: FinishDeps, attempt: Attempt, answer: StoredResponse | null): Promise<boolean> {
   const { claim, claim: { id, fingerprint, token, retention } } = attempt
+  attempt.closing = true
+  const response = answer === null ? null : { ...answer, body: ownBody(answer) }
   const record: FinishedRecord = response === null ? { state: 'tombstone', fingerprint, token } : { state: 'completed', fingerprint, token, response }
+  const asked = now()
   try {
     const kept = await store.complete(claim, response)
-    if (kept) cache.put(id, record, retention)
+    if (kept) cache.put(id, record, retention - (now() - asked))
     if (kept) end(attempt, record)
     else lose(attempt)
     return kept
@@ -101,4 +106,9 @@ async function finish ({ store, cache, end, lose, late }: FinishDeps, attempt: A
     end(attempt, record) // the work was done: who waited for it gets its answer, whether or not it can be kept
     throw error
   }
+}
+
+/** A handler may use its buffer again once the answer is sent; a record in memory must not change then. */
+function ownBody ({ body }: StoredResponse): string | Uint8Array {
+  return typeof body === 'string' ? body : new Uint8Array(body)
 }

@@ -15,7 +15,7 @@ export interface RecordCache {
   put: (id: string, record: FinishedRecord, life: number) => void
 }
 
-/** What a record costs besides its body, bytes: keys, headers, objects. */
+/** What a record costs besides its body, bytes: keys and objects. */
 const overhead = 512
 
 /** Finished records of this process and those it has replayed. They never change until they expire, so a replay from here asks no store. */
@@ -31,5 +31,13 @@ export function createCache ({ maxRecords, maxBytes }: CacheOptions): RecordCach
 }
 
 function sizeOf (record: FinishedRecord): number {
-  return overhead + (record.state === 'completed' ? record.response.body.length : 0)
+  if (record.state === 'tombstone') return overhead
+  let size = overhead + bytesOf(record.response.body)
+  for (const [name, value] of Object.entries(record.response.headers)) size += bytesOf(name) + bytesOf(typeof value === 'string' ? value : value.join())
+  return size
+}
+
+/** A character takes one byte or two; to look which would cost more than to count two. */
+function bytesOf (value: string | Uint8Array): number {
+  return typeof value === 'string' ? value.length * 2 : value.byteLength
 }

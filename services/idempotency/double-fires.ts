@@ -1,6 +1,6 @@
 import { randomToken } from './attempt.js'
 import { digest } from './digest.js'
-import type { Decision, IdempotencyEngine } from './engine.js'
+import type { Decision, IdempotencyEngine, Question } from './engine.js'
 import type { RunSettings } from './settings.js'
 import type { IdempotencyStore } from './store.js'
 
@@ -11,6 +11,7 @@ export interface Fire {
   fingerprint: string
   /** Equal requests that start within it are one, ms. */
   window: number
+  gone?: Question['gone']
 }
 
 export interface DoubleFires {
@@ -25,11 +26,11 @@ export interface DoubleFires {
  */
 export function createDoubleFires ({ store, engine }: { store: Pick<IdempotencyStore, 'claim'>, engine: Pick<IdempotencyEngine, 'begin'> }): DoubleFires {
   return {
-    async begin ({ contentId, fingerprint, window }, settings) {
+    async begin ({ contentId, fingerprint, window, gone }, settings) {
       const token = randomToken()
       const first = await store.claim({ id: contentId, fingerprint, token, lease: window, retention: window, guarantee: 'fast' })
       const id = digest('holdfast:fire:1', [contentId, first.state === 'claimed' ? token : first.token])
-      return await engine.begin({ id, fingerprint, layer: 'fingerprint' }, settings)
+      return await engine.begin({ id, fingerprint, layer: 'fingerprint', gone }, settings)
     }
   }
 }

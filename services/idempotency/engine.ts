@@ -7,11 +7,11 @@ import { createCache } from './cache.js'
 import type { CacheOptions, FinishedRecord, RecordCache } from './cache.js'
 import { noObserver } from './observer.js'
 import type { Layer, Observer } from './observer.js'
-import type { ClaimResult, Ended, StoredResponse } from './record.js'
+import type { ClaimResult, StoredResponse } from './record.js'
 import type { RunSettings } from './settings.js'
 import type { IdempotencyStore } from './store.js'
 import { createWaiting } from './waiting.js'
-import type { Waiting } from './waiting.js'
+import type { Waited, Waiting } from './waiting.js'
 
 /** What a request is to do. */
 export type Decision =
@@ -30,6 +30,8 @@ export interface Question {
   id: string
   fingerprint: string
   layer: Layer
+  /** Aborts when the client is gone: its duplicate need not wait any longer. Called when it waits. */
+  gone?: (() => AbortSignal) | undefined
 }
 
 export interface IdempotencyEngine {
@@ -42,7 +44,9 @@ export interface IdempotencyEngine {
   release: Attempts['release']
   inFlight: () => number
   waiters: () => number
-  /** Ends waits and timers. The store stays its maker's to close. */
+  /** Before the server stops: nobody waits for another process any more, or begins to wait. Those who do get a conflict. */
+  drain: () => void
+  /** Ends all that runs by itself. The store stays its maker's to close. */
   close: () => Promise<void>
 }
 
@@ -58,11 +62,11 @@ export interface EngineOptions {
   now?: () => number
 }
 
-export function createEngine ({ store, log, cache: limits, maxWaiters, observer = noObserver, newToken, now = () => performance.now() }: EngineOptions): IdempotencyEngine {
-  const cache = createCache(limits)
+export function createEngine ({ store, log, cache: cacheOptions, maxWaiters, observer = noObserver, newToken, now = () => performance.now() }: EngineOptions): IdempotencyEngine {
+  const cache = createCache(cacheOptions)
   const waiting = createWaiting({ maxWaiters })
   const attempts = createAttempts({ store, cache, log, observer, now, ...(newToken === undefined ? {} : { newToken }) })
-  const deps: Deps = { store, cache, attempts, waiting, observer, now }
+  const deps: Deps = { store, log, cache, attempts, waiting, observer, now }
   return {
     recall: (id, fingerprint) => recall(cache, id, fingerprint),
     async begin (question, settings) {
@@ -79,6 +83,7 @@ export function createEngine ({ store, log, cache: limits, maxWaiters, observer 
     release: attempts.release,
     inFlight: () => attempts.count(),
     waiters: () => waiting.count(),
+    drain: () => { waiting.close() },
     async close () {
       waiting.close()
       await attempts.close()
@@ -88,6 +93,7 @@ export function createEngine ({ store, log, cache: limits, maxWaiters, observer 
 
 interface Deps {
   store: IdempotencyStore
+  log: Log
   cache: RecordCache
   attempts: Attempts
   waiting: Waiting
@@ -113,45 +119,56 @@ async function claim (deps: Deps, question: Question, settings: RunSettings): Pr
   })
   if (result.state !== 'claimed') {
     attempts.end(attempt, null)
-    return await decide(deps, result, question, settings)
+    return await decide(deps, result, attempt.startedAt, question, settings)
   }
   attempts.confirm(attempt)
   if (!result.recovered) return { action: 'run', attempt }
   observer.outcome(question.layer, 'recovered')
-  if (settings.afterCrash === 'retry') return { action: 'run', attempt }
-  await attempts.finish(attempt, null) // what the attempt before has done is not known, and the route asks not to find out by doing it again
+  return settings.afterCrash === 'retry' ? { action: 'run', attempt } : await bury(deps, attempt)
+}
+
+/** What the attempt before has done is not known, and the route asks not to find out by doing it again. */
+async function bury ({ attempts, log }: Deps, attempt: Attempt): Promise<Decision> {
+  await attempts.finish(attempt, null).catch((err: unknown) => { log.error({ err }, 'a crashed request could not be marked: its next retry is') })
   return { action: 'tombstone' }
 }
 
 /** An attempt of this process has the key: the store is not asked again. */
 async function join (deps: Deps, attempt: Attempt, question: Question, settings: RunSettings): Promise<Step> {
   const result = await attempt.granted
-  if (result.state !== 'claimed') return await decide(deps, result, question, settings)
+  if (result.state !== 'claimed') return await decide(deps, result, attempt.startedAt, question, settings)
   if (attempt.claim.fingerprint !== question.fingerprint) return { action: 'mismatch' }
   if (deps.attempts.find(question.id) !== attempt) return 'again'
-  const left = attempt.confirmedAt === 0 ? attempt.claim.lease : leaseLeft(attempt, deps.now())
-  if (left <= 0) {
-    deps.attempts.end(attempt, null) // the store may have given the key to another by now: it is asked
-    return 'again'
-  }
+  const left = Math.max(0, leaseLeft(attempt, deps.now()))
   return settings.onConcurrent === 'reject'
     ? { action: 'conflict', leaseLeft: left }
-    : await wait(deps, attempt.claim.token, () => endingOf(attempt), left, settings)
+    : await wait(deps, attempt.claim.token, () => endingOf(attempt), left, question, settings)
 }
 
-/** The store says that another attempt holds the key, or finished it. */
-async function decide (deps: Deps, found: Exclude<ClaimResult, { state: 'claimed' }>, { id, fingerprint }: Question, settings: RunSettings): Promise<Step> {
-  if (found.state !== 'running') deps.cache.put(id, found, found.left ?? 0)
+/** The store, asked at `asked`, says that another attempt holds the key, or finished it. */
+async function decide (deps: Deps, found: Exclude<ClaimResult, { state: 'claimed' }>, asked: number, question: Question, settings: RunSettings): Promise<Step> {
+  const { id, fingerprint } = question
+  if (found.state !== 'running') deps.cache.put(id, found, (found.left ?? 0) - (deps.now() - asked))
   // Before the conflict: another request under this key is a mistake that waiting does not mend. Both digests are ours, so a plain comparison tells nothing.
   if (found.fingerprint !== fingerprint) return { action: 'mismatch' }
   if (found.state !== 'running') return toDecision(found, false)
   const { leaseLeft, token } = found
   if (settings.onConcurrent === 'reject') return { action: 'conflict', leaseLeft }
-  return await wait(deps, token, (signal) => deps.store.waitFor(id, token, signal), leaseLeft, settings)
+  return await wait(deps, token, (signal) => watch(deps, id, token, signal), leaseLeft, question, settings)
 }
 
-async function wait ({ waiting }: Deps, token: string, start: (signal: AbortSignal) => Promise<Ended>, leaseLeft: number, settings: RunSettings): Promise<Step> {
-  const ended = await waiting.join(token, start, settings)
+/** Never rejects: that another attempt runs is known, so a store that fails now does not make this request one that may run unprotected. */
+async function watch ({ store, log }: Deps, id: string, token: string, signal: AbortSignal): Promise<Waited> {
+  try {
+    return await store.waitFor(id, token, signal)
+  } catch (err) {
+    if (!signal.aborted) log.warn({ err, key: id.slice(0, 8) }, 'a wait for a running request broke off')
+    return 'late'
+  }
+}
+
+async function wait ({ waiting }: Deps, token: string, start: (signal: AbortSignal) => Promise<Waited>, leaseLeft: number, { gone }: Question, settings: RunSettings): Promise<Step> {
+  const ended = await waiting.join(token, start, settings, gone)
   if (ended === 'late') return { action: 'conflict', leaseLeft }
   return ended === null ? 'again' : toDecision(ended, true)
 }

@@ -1,14 +1,16 @@
 import type { Log } from '../log.js'
-import { stop } from './attempt.js'
+import { leaseLeft, stop } from './attempt.js'
 import type { Attempt } from './attempt.js'
 import type { IdempotencyStore } from './store.js'
 
 export interface HeartbeatOptions {
   store: Pick<IdempotencyStore, 'extend'>
-  /** The attempts of this process that were granted and have not ended. */
+  /** The attempts of this process that were granted and are not being finished or given back. */
   running: () => Iterable<Attempt>
   /** Called for each whose claim is another attempt's now. */
   onLost: (attempt: Attempt) => void
+  /** Called for each that ran longer than it may, once its last lease is past. */
+  onOver: (attempt: Attempt) => void
   log: Log
   now: () => number
 }
@@ -19,39 +21,43 @@ export interface Heartbeat {
   close: () => void
 }
 
-/** A lease is extended when a third of it is over, so that one lost beat loses no claim. */
+/** A lease is extended before half of it is over, so that one lost beat loses no claim. */
 const beatsPerLease = 3
 
 /** Extends the leases of running handlers, all in one call. */
-export function createHeartbeat ({ store, running, onLost, log, now }: HeartbeatOptions): Heartbeat {
+export function createHeartbeat ({ store, running, onLost, onOver, log, now }: HeartbeatOptions): Heartbeat {
   let timer: NodeJS.Timeout | null = null
   let shortest = Infinity
-  let busy = false
 
-  const due = (): Attempt[] => {
-    const time = now()
-    return [...running()].filter((attempt) => {
-      if (time - attempt.startedAt > attempt.maxExecution) stop(attempt, `the handler runs longer than maxExecution (${attempt.maxExecution} ms)`)
-      else return time - attempt.confirmedAt > attempt.claim.lease / beatsPerLease / 2
+  const isDue = (attempt: Attempt, time: number): boolean => {
+    const left = leaseLeft(attempt, time)
+    if (time - attempt.startedAt > attempt.maxExecution) {
+      stop(attempt, `the handler runs longer than maxExecution (${attempt.maxExecution} ms)`)
+      if (left < 0) onOver(attempt)
       return false
-    })
+    }
+    if (left < 0 && attempt.asked) stopUnextended(attempt)
+    return left < attempt.claim.lease * (1 - 0.5 / beatsPerLease)
   }
+  const told = (attempt: Attempt, held: boolean, asked: number): void => {
+    if (attempt.closing) return // it was finished or given back in the meantime, by ourselves
+    if (!held) return onLost(attempt)
+    attempt.confirmedAt = Math.max(attempt.confirmedAt ?? 0, asked)
+    attempt.asked = false
+  }
+  // A call that hangs does not keep the next beat from asking anew: to extend twice does no harm.
   const beat = async (): Promise<void> => {
-    const attempts = due()
-    if (busy || attempts.length === 0) return
-    busy = true
     const asked = now()
+    const attempts = [...running()].filter((attempt) => isDue(attempt, asked))
+    if (attempts.length === 0) return
+    for (const attempt of attempts) attempt.asked = true
     try {
       const held = await store.extend(attempts.map(({ claim }) => claim))
-      attempts.forEach((attempt, index) => {
-        if (held[index] === true) attempt.confirmedAt = asked
-        else onLost(attempt)
-      })
+      attempts.forEach((attempt, index) => { told(attempt, held[index] === true, asked) })
     } catch (err) {
       log.warn({ err }, 'the leases of running requests could not be extended')
-      for (const attempt of attempts) if (asked - attempt.confirmedAt > attempt.claim.lease) stop(attempt, 'the lease is past and could not be extended')
-    } finally {
-      busy = false
+      const time = now()
+      for (const attempt of attempts) if (leaseLeft(attempt, time) < 0) stopUnextended(attempt)
     }
   }
 
@@ -63,7 +69,12 @@ export function createHeartbeat ({ store, running, onLost, log, now }: Heartbeat
       timer = setInterval(() => { beat().catch((err: unknown) => { log.error({ err }, 'the heartbeat failed') }) }, Math.max(1, lease / beatsPerLease)).unref()
     },
     close () {
+      shortest = 0
       if (timer !== null) clearInterval(timer)
     }
   }
+}
+
+function stopUnextended (attempt: Attempt): void {
+  stop(attempt, 'the lease is past and could not be extended')
 }

@@ -1,17 +1,21 @@
 import pRetry from 'p-retry'
 import type { Log } from '../log.js'
+import { before } from './before.js'
 import type { Claim, StoredResponse } from './record.js'
 import type { IdempotencyStore } from './store.js'
 
 export interface LateWrites {
   /** Goes on trying to finish the record until its lease would be past. Never throws. */
   complete: (claim: Claim, response: StoredResponse | null) => void
-  /** Gives up what is still tried. */
+  /** Gives up what is still tried, once the calls that are under way are answered. */
   close: () => Promise<void>
 }
 
 /** Most that is tried at once: during an outage of all stores the requests of a busy server would fill the memory. */
 const maxTried = 1_000
+
+/** How long the server waits for calls that are under way when it stops, ms. */
+const lastCall = 1_000
 
 /** Completions that no store took: the client has its answer, and a store that comes back within the lease shall know of it. */
 export function createLateWrites ({ store, log }: { store: Pick<IdempotencyStore, 'complete'>, log: Log }): LateWrites {
@@ -34,7 +38,7 @@ export function createLateWrites ({ store, log }: { store: Pick<IdempotencyStore
     },
     async close () {
       controller.abort(new Error('the server stops'))
-      await Promise.all(tried)
+      await before(lastCall, Promise.all(tried))
     }
   }
 }

@@ -1,17 +1,26 @@
+import { before } from './before.js'
 import type { Ended } from './record.js'
 import type { WaitLimits } from './settings.js'
 
+/** What became of a wait. `late`: its time is over, its client is gone, too many wait already, or the server stops. */
+export type Waited = Ended | 'late'
+
 export interface Waiting {
-  /** Joins the wait for `key`, or starts it. Answers `late` when the time is over or there are too many waiters already. */
-  join: (key: string, start: (signal: AbortSignal) => Promise<Ended>, limits: WaitLimits) => Promise<Ended | 'late'>
+  /**
+   * Joins the wait for `key`, or starts it.
+   *
+   * @param start is told by its signal when nobody waits any more, or the server stops
+   * @param gone aborts when the client of this request is gone
+   */
+  join: (key: string, start: (signal: AbortSignal) => Promise<Waited>, limits: WaitLimits, gone?: () => AbortSignal) => Promise<Waited>
   /** Requests that wait now. */
   count: () => number
-  /** Ends all waits. */
+  /** Lets nobody wait any more, and tells those who do by the signal of their `start`. */
   close: () => void
 }
 
 interface Wait {
-  ended: Promise<Ended>
+  ended: Promise<Waited>
   waiters: number
   controller: AbortController
 }
@@ -20,8 +29,9 @@ interface Wait {
 export function createWaiting ({ maxWaiters }: { maxWaiters: number }): Waiting {
   const waits = new Map<string, Wait>()
   let count = 0
+  let closed = false
 
-  const waitFor = (key: string, start: (signal: AbortSignal) => Promise<Ended>): Wait => {
+  const waitFor = (key: string, start: (signal: AbortSignal) => Promise<Waited>): Wait => {
     const found = waits.get(key)
     if (found !== undefined) return found
     const controller = new AbortController()
@@ -32,35 +42,26 @@ export function createWaiting ({ maxWaiters }: { maxWaiters: number }): Waiting 
   const leave = (key: string, wait: Wait): void => {
     count--
     if (--wait.waiters > 0) return
-    if (waits.get(key) === wait) waits.delete(key)
+    waits.delete(key)
     wait.controller.abort(new Error('nobody waits any more'))
   }
 
   return {
-    async join (key, start, { waitTimeout, maxWaitersPerKey }) {
-      if (count >= maxWaiters || waitTimeout <= 0 || (waits.get(key)?.waiters ?? 0) >= maxWaitersPerKey) return 'late'
+    async join (key, start, { waitTimeout, maxWaitersPerKey }, gone) {
+      if (closed || count >= maxWaiters || waitTimeout <= 0 || (waits.get(key)?.waiters ?? 0) >= maxWaitersPerKey) return 'late'
       const wait = waitFor(key, start)
       wait.waiters++
       count++
       try {
-        return await before(waitTimeout, wait.ended)
-      } catch (error) {
-        if (wait.controller.signal.aborted) return 'late' // the server stops
-        throw error
+        return await before(waitTimeout, wait.ended, gone?.())
       } finally {
         leave(key, wait)
       }
     },
     count: () => count,
     close () {
+      closed = true
       for (const { controller } of waits.values()) controller.abort(new Error('the server stops'))
     }
   }
-}
-
-function before (timeout: number, ended: Promise<Ended>): Promise<Ended | 'late'> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve('late'), timeout).unref()
-    ended.then(resolve, reject).finally(() => { clearTimeout(timer) })
-  })
 }

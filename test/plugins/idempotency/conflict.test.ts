@@ -9,7 +9,7 @@ import { build, testPool, gate, post, principal, watchedStore } from './helper.j
 
 await t.test('another body under the same key is 422 while the first runs and after, and the first is still replayed', async (t) => {
   const { store, calls } = watchedStore()
-  const app = await build(t, { store })
+  const app = await build(t, { store, localCache: { maxRecords: 0 } })
   const [entered, finish] = [gate(), gate()]
   let runs = 0
   app.post('/', async () => {
@@ -30,7 +30,7 @@ await t.test('another body under the same key is 422 while the first runs and af
   t.equal((await post(app, '/', { payload: { amount: 2 } })).statusCode, 422)
   t.equal((await post(app, '/', { payload: { amount: 1 } })).payload, 'first')
   t.equal(runs, 1)
-  t.same(calls, ['claim', 'claim', 'claim', 'complete', 'claim', 'claim'], 'its own answers write nothing')
+  t.same(calls, ['claim', 'complete', 'claim', 'claim'], 'its own answers write nothing')
 })
 
 await t.test('a duplicate of a running request is 409 with a title of the draft and Retry-After', async (t) => {

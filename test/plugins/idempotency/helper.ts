@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyServerOptions, InjectOptions, LightMyRequestResponse } from 'fastify'
+import type { FastifyInstance, FastifyServerOptions, InjectOptions, LightMyRequestResponse, RouteHandlerMethod } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import idempotency, { createMemoryStore } from '../../../plugins/idempotency/index.js'
@@ -19,9 +19,24 @@ export async function build (t: Test, options: Partial<IdempotencyOptions> = {},
   return app
 }
 
+/** Two applications as of two processes that share a store, with one route, POST /. */
+export async function pair (t: Test, options: Partial<IdempotencyOptions>, handler: RouteHandlerMethod): Promise<[FastifyInstance, FastifyInstance]> {
+  const start = async (): Promise<FastifyInstance> => {
+    const app = await build(t, options)
+    app.post('/', handler)
+    return app
+  }
+  return [await start(), await start()]
+}
+
 /** A POST by user 1 with key `k`. */
 export function post (app: FastifyInstance, url: string, { headers, ...changes }: Omit<InjectOptions, 'url'> = {}): Promise<LightMyRequestResponse> {
   return app.inject({ method: 'POST', url, ...changes, headers: { 'x-user': '1', 'idempotency-key': 'k', ...headers } })
+}
+
+/** A POST by user 1 without a key. */
+export function fire (app: FastifyInstance, url: string): Promise<LightMyRequestResponse> {
+  return app.inject({ method: 'POST', url, headers: { 'x-user': '1' } })
 }
 
 export interface Gate {

@@ -14,7 +14,14 @@ const wrong: Array<[string, unknown]> = [
   ['stored', 'everything'], ['stored', 200],
   ['replayHeaders', 'x-a'], ['replayHeaders', ['X-A']], ['replayHeaders', ['set-cookie']], ['replayHeaders', ['authorization']], ['replayHeaders', ['date']],
   ['replayHeaders', ['a b']], ['replayHeaders', [1]],
-  ['onStoreFailure', 'ignore']
+  ['onStoreFailure', 'ignore'],
+  ['lease', 2_147_483_648], ['waitTimeout', 0], ['waitTimeout', 2_147_483_648], ['maxExecution', 0], ['maxExecution', '10m'],
+  ['onConcurrent', 'queue'], ['onConcurrent', true], ['maxWaitersPerKey', 0], ['maxWaitersPerKey', 1.5],
+  ['guarantee', 'exactly-once'], ['guarantee', true], ['afterCrash', 'resume'],
+  ['fingerprint', 'body'], ['fingerprint', 100], ['fingerprint', null], ['fingerprint', {}], ['fingerprint', []],
+  ['fingerprint', { window: 0 }], ['fingerprint', { window: '100' }], ['fingerprint', { window: 1.5 }], ['fingerprint', { window: 100, adaptive: { min: 1, max: 2 } }],
+  ['fingerprint', { adaptive: true }], ['fingerprint', { adaptive: { min: 1 } }], ['fingerprint', { adaptive: { min: 2, max: 1 } }], ['fingerprint', { adaptive: { min: 0, max: 1 } }],
+  ['fingerprint', { adaptive: { min: 1, max: 2, pace: 1 } }]
 ]
 
 for (const [name, value] of wrong) {
@@ -34,7 +41,10 @@ const wrongForPlugin: Array<[string, unknown]> = [
   ['prefix', ''], ['prefix', 'a b'], ['prefix', 'x'.repeat(65)], ['prefix', 1],
   ['enabled', 'false'], ['enabled', 0],
   ['rolloutPercent', '50'], ['rolloutPercent', -1], ['rolloutPercent', 100.1], ['rolloutPercent', NaN], ['rolloutPercent', null],
-  ['docs', ''], ['docs', 'a b'], ['docs', null]
+  ['docs', ''], ['docs', 'a b'], ['docs', null],
+  ['maxWaiters', 0], ['maxWaiters', '1000'],
+  ['localCache', false], ['localCache', null], ['localCache', []], ['localCache', 100], ['localCache', { maxRecords: -1 }], ['localCache', { maxBytes: 1.5 }],
+  ['localCache', { maxRecords: '10' }], ['localCache', { max: 10 }]
 ]
 
 await t.test('wrong options of the plugin fail the boot', async (t) => {
@@ -46,7 +56,7 @@ await t.test('wrong options of the plugin fail the boot', async (t) => {
 await t.test('an unknown option fails the boot and is told what there is', async (t) => {
   await t.rejects(boot({ ttl: 60 }), { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: /option `ttl` is not known, expected one of .*lease/ })
   const app = await build(t)
-  for (const name of ['ttl', 'store', 'principal', 'methods', 'prefix', 'enabled', 'rolloutPercent', 'docs']) {
+  for (const name of ['ttl', 'store', 'principal', 'methods', 'prefix', 'enabled', 'rolloutPercent', 'docs', 'maxWaiters', 'localCache']) {
     t.throws(() => app.patch('/pay', { config: { idempotency: { [name]: 1 } } }, async () => 'ok'),
       { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: new RegExp(`route PATCH /pay: option \`config\\.idempotency\\.${name}\` is not known`) })
   }
@@ -71,6 +81,25 @@ await t.test('a retention shorter than the lease fails the boot: the claim would
   const app = await build(t)
   t.throws(() => app.post('/pay', { config: { idempotency: { retention: 29_999 } } }, async () => 'ok'),
     { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: /route POST \/pay: .*`retention` must be at least `lease`/ })
+})
+
+await t.test('what Postgres has to promise is refused without it, and taken with it', async (t) => {
+  for (const guarantee of ['mirrored', 'transactional'] as const) {
+    await t.rejects(boot({ guarantee }), { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: `option \`guarantee\` must be 'fast' where the store has no postgres, got '${guarantee}' (string)` })
+    await t.resolves(boot({ guarantee, store: { postgres: { query () {} } } }))
+  }
+  await t.resolves(boot({ guarantee: 'fast' }))
+  const app = await build(t)
+  t.throws(() => app.post('/pay', { config: { idempotency: { guarantee: 'mirrored' } } }, async () => 'ok'),
+    { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: /route POST \/pay: option `guarantee` must be 'fast' / })
+})
+
+await t.test('double fires of a public scope fail the boot: all people would be one', async (t) => {
+  const message = /option `fingerprint` must be false where the scope is 'public', got /
+  await t.rejects(boot({ scope: 'public', fingerprint: true }), { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message })
+  const app = await build(t, { fingerprint: { window: 100 } })
+  t.throws(() => app.post('/pay', { config: { idempotency: { scope: 'public' } } }, async () => 'ok'), { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message })
+  t.doesNotThrow(() => app.post('/pay', { config: { idempotency: { scope: 'public', fingerprint: false } } }, async () => 'ok'))
 })
 
 await t.test('an option that is undefined is as if it were absent', async (t) => {

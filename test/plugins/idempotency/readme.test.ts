@@ -48,14 +48,19 @@ await t.test('the options that are known are those of the tables', async (t) => 
 
 await t.test('the defaults are those of the tables', async (t) => {
   const documented = Object.fromEntries([...table('in `config.idempotency`:'), ...table('Of the plugin only:')].map(([name, , value]) => [codeOf(name), codeOf(value)]))
-  const { store, principal, onStoreFailure, ...rest } = documented
-  t.same(rest, Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, written(value)])))
+  const { store, principal, onStoreFailure, onConcurrent, guarantee, ...rest } = documented
+  const { onConcurrent: reject, ...expected } = defaults
+  t.same(rest, Object.fromEntries(Object.entries(expected).map(([name, value]) => [name, written(value)])))
   t.same([store, principal], ['none', 'none'])
   t.match(onStoreFailure, /^'proceed'/)
+  t.match(onConcurrent, new RegExp(`^'${reject}'; 'wait' `))
+  t.match(guarantee, /^'mirrored' with Redis and Postgres, else 'fast'$/)
 })
 
 /** As in TypeScript. */
 function written (value: unknown): string {
   if (typeof value === 'number') return value.toLocaleString('en').replaceAll(',', '_')
-  return Array.isArray(value) ? `[${value.map(written).join(', ')}]` : typeof value === 'string' ? `'${value}'` : String(value)
+  if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`
+  if (typeof value === 'object' && value !== null) return `{ ${Object.entries(value).map(([name, of]) => `${name}: ${written(of)}`).join(', ')} }`
+  return typeof value === 'string' ? `'${value}'` : String(value)
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import Fastify from 'fastify'
 import type { FastifyReply, RouteHandlerMethod } from 'fastify'
 import t from 'tap'
@@ -16,6 +17,7 @@ const answers: Record<string, RouteHandlerMethod> = {
   '200 with bytes of a type': async (request, reply) => reply.type('image/png').send(bytes),
   '200 with bytes that read as JSON, without a charset': async (request, reply) => reply.header('content-type', 'application/json').send(Buffer.from('{"a":1}')),
   '200 with a view of a larger buffer': async () => new Uint8Array(bytes.buffer, bytes.byteOffset + 10, 20),
+  '200 with JSON that the handler has compressed': async (request, reply) => reply.headers({ 'content-type': 'application/json', 'content-encoding': 'gzip' }).send(gzipSync('{"a":1}')),
   '200 with HTML of no charset': async (request, reply) => reply.header('content-type', 'text/html').send('<p>ü'),
   '200 with JSON of another type': async (request, reply) => reply.header('content-type', 'application/hal+json').send({ a: 1 }),
   '201 with nothing': async (request, reply) => reply.code(201).send(),
