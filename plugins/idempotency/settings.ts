@@ -23,7 +23,7 @@ export const defaults = Object.freeze({
   prefix: 'holdfast',
   enabled: true,
   docs: '/problems/'
-} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure' | 'guarantee'>)
+} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure' | 'guarantee' | 'metrics'>)
 
 const defaultWindow: FingerprintWindow = { window: 100 }
 

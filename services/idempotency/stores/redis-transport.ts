@@ -1,5 +1,6 @@
 import { Command } from 'ioredis'
 import type { Cluster, Redis } from 'ioredis'
+import { withoutCommand } from '../../redis-error.js'
 import { createBatches } from './redis-batches.js'
 import type { Run, Send } from './redis-batches.js'
 import { isCluster } from './redis-connection.js'
@@ -46,7 +47,7 @@ type Call = (name: 'evalsha' | 'eval', args: string[]) => Promise<unknown>
 
 /** EVALSHA, and EVAL once after the server's script cache was emptied (restart, failover, SCRIPT FLUSH). */
 function evaluator (call: Call): Send {
-  return async (keys, argv) => {
+  const evaluate: Send = async (keys, argv) => {
     const args = [String(keys.length), ...keys, ...argv]
     try {
       return await answered(call('evalsha', [batch.sha, ...args]))
@@ -55,4 +56,5 @@ function evaluator (call: Call): Send {
       return await answered(call('eval', [batch.source, ...args]))
     }
   }
+  return (keys, argv) => evaluate(keys, argv).catch((error: unknown) => { throw withoutCommand(error) })
 }

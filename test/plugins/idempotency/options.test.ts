@@ -33,7 +33,8 @@ const wrongForPlugin: Array<[string, unknown]> = [
   ['methods', 'POST'], ['methods', ['post']], ['methods', [1]],
   ['prefix', ''], ['prefix', 'a b'], ['prefix', 'x'.repeat(65)], ['prefix', 1],
   ['enabled', 'false'], ['enabled', 0],
-  ['docs', ''], ['docs', 'a b'], ['docs', null]
+  ['docs', ''], ['docs', 'a b'], ['docs', null],
+  ['metrics', true], ['metrics', null], ['metrics', {}]
 ]
 
 await t.test('wrong options of the plugin fail the boot', async (t) => {
