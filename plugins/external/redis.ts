@@ -4,6 +4,7 @@ import type { FastifyRedis } from '@fastify/redis'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Redis } from 'ioredis'
+import { withoutCommand } from '../../services/redis-error.js'
 
 export interface RedisOptions {
   url: string
@@ -14,7 +15,7 @@ export interface RedisOptions {
 /** Decorates `app.redis`. Redis is an optional phase: Postgres can do its work, so the boot goes on without it and it is used when it comes. */
 const redis: FastifyPluginAsync<RedisOptions> = async (fastify, { url, startTimeout = 2_000 }) => {
   const client = new Redis(url, { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 1_000, retryStrategy: (times) => Math.min(times * 50, 1_000) })
-  client.on('error', (err) => fastify.log.warn({ err }, 'the Redis connection broke'))
+  client.on('error', (err) => fastify.log.warn({ err: withoutCommand(err) }, 'the Redis connection broke'))
   const connected = async (): Promise<void> => { await once(client, 'ready', { signal: AbortSignal.timeout(startTimeout) }) }
   await fastify.phases.run('redis', connected, { optional: true, probe: () => client.ping() })
   // @fastify/redis waits until its client is ready, for ever if need be: a client that is not is decorated here.

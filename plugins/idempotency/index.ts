@@ -2,8 +2,8 @@ import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { createDoubleFires } from '../../services/idempotency/double-fires.js'
 import { createEngine } from '../../services/idempotency/engine.js'
-import { noObserver } from '../../services/idempotency/observer.js'
 import { settle, settleUnseen } from './capture.js'
+import { createMetrics, registryOf } from './metrics.js'
 import type { IdempotencyOptions } from './options.js'
 import { checkPluginOptions } from './rules.js'
 import { defaults } from './settings.js'
@@ -21,10 +21,13 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
   fastify.decorateRequest('idempotency', null)
   if (options.enabled === false) return
   const log = fastify.log.child({ plugin: 'idempotency' })
-  const observer = noObserver
+  const metrics = createMetrics(registryOf(fastify, options))
+  const { observer } = metrics
+  fastify.addHook('onClose', async () => { metrics.close() })
   const { store, close } = await openStore(options, log, observer)
   const engine = createEngine({ store, log, observer, cache: { ...defaults.localCache, ...options.localCache }, maxWaiters: options.maxWaiters ?? defaults.maxWaiters })
   fastify.addHook('preClose', async () => { engine.drain() })
+  metrics.watch(engine)
   fastify.addHook('onClose', async () => {
     await engine.close()
     await close()

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis } from 'ioredis'
+import type { Registry } from 'prom-client'
 import type { CacheOptions } from '../../services/idempotency/cache.js'
 import type { StoredPolicy } from '../../services/idempotency/policy.js'
 import type { Guarantee } from '../../services/idempotency/record.js'
@@ -141,6 +142,11 @@ export interface IdempotencyOptions extends IdempotencyRouteOptions {
    * @default '/problems/'
    */
   docs?: string
+  /**
+   * Where the metrics are added: a registry of prom-client. False adds none.
+   * @default fastify.metrics, where the plugin holdfast/metrics was registered before, else false
+   */
+  metrics?: Registry | false
 }
 
 /** The options of one route after defaults, plugin options and route options were laid over each other. */

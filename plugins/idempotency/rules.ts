@@ -3,6 +3,7 @@ import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, p
 import type { Rule, Rules } from '../../services/options.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
+import { isRegistry } from './metrics.js'
 import { defaults, defined, hasPostgres } from './settings.js'
 
 const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
@@ -45,7 +46,8 @@ const rules: Rules<IdempotencyOptions> = {
   prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
   enabled: either(rolloutRules.enabled, fn),
   rolloutPercent: either(rolloutRules.rolloutPercent, fn),
-  docs: matching(/^\S+$/, 'a URI')
+  docs: matching(/^\S+$/, 'a URI'),
+  metrics: { expected: 'false or a prom-client Registry', accepts: (value) => value === false || isRegistry(value) }
 }
 
 function isCache (value: unknown): boolean {

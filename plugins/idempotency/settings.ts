@@ -24,7 +24,7 @@ export const defaults = Object.freeze({
   enabled: true,
   rolloutPercent: 100,
   docs: '/problems/'
-} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure' | 'guarantee'>)
+} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure' | 'guarantee' | 'metrics'>)
 
 const defaultWindow: FingerprintWindow = { window: 100 }
 

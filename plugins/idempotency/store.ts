@@ -1,10 +1,14 @@
+import { isTransient } from '../../services/database/errors.js'
 import type { IdempotencyStore } from '../../services/idempotency/store.js'
 import type { Observer } from '../../services/idempotency/observer.js'
 import { openFailoverStore } from '../../services/idempotency/stores/failover.js'
 import { createMemoryStore } from '../../services/idempotency/stores/memory.js'
+import { observeLink, observePostgres, observeStore } from '../../services/idempotency/stores/observed.js'
 import { createPostgresStore } from '../../services/idempotency/stores/postgres.js'
 import { openRequestPath } from '../../services/idempotency/stores/redis-connection.js'
 import { createRedisLink } from '../../services/idempotency/stores/redis-link.js'
+import type { RedisLink } from '../../services/idempotency/stores/redis-link.js'
+import { isOutage } from '../../services/idempotency/stores/redis-outage.js'
 import { createRedisStore } from '../../services/idempotency/stores/redis.js'
 import type { Log } from '../../services/log.js'
 import type { IdempotencyOptions } from './options.js'
@@ -19,16 +23,18 @@ export interface OpenedStore {
 /** Builds the store that the `store` option describes. */
 export async function openStore ({ store, prefix = defaults.prefix }: IdempotencyOptions, log: Log, observer: Observer): Promise<OpenedStore> {
   const close = async (): Promise<void> => {}
-  if (store === 'memory') return { store: createMemoryStore(), close }
-  if ('claim' in store) return { store, close }
-  const postgres = store.postgres === undefined ? null : createPostgresStore({ postgres: store.postgres })
+  if (store === 'memory') return { store: observeStore(createMemoryStore(), { store: 'memory', observer }), close }
+  if ('claim' in store) return { store: observeStore(store, { store: 'custom', observer }), close }
+  const postgres = store.postgres === undefined ? null : observePostgres(createPostgresStore({ postgres: store.postgres }), { store: 'postgres', observer, isOutage: isTransient })
   if (store.redis === undefined) {
     if (postgres === null) throw new TypeError('a store needs redis or postgres')
     return { store: postgres, close }
   }
   const connection = await openRequestPath(store.redis, (err) => { log.warn({ err }, 'the Redis connection of the idempotency store broke') })
-  if (postgres === null) return { store: createRedisStore({ redis: connection, prefix }), close: async () => { connection.disconnect() } }
-  const failover = await openFailoverStore({ redis: (onConnectionLost) => createRedisLink({ redis: connection, prefix, onConnectionLost }), postgres, log, observer })
+  if (postgres === null) return { store: observeStore(createRedisStore({ redis: connection, prefix }), { store: 'redis', observer, isOutage }), close: async () => { connection.disconnect() } }
+  const link = (onConnectionLost: () => void): RedisLink =>
+    observeLink(createRedisLink({ redis: connection, prefix, onConnectionLost }), { store: 'redis', observer, isOutage: null })
+  const failover = await openFailoverStore({ redis: link, postgres, log, observer })
   return {
     store: failover,
     async close () {

@@ -79,8 +79,14 @@ export function createEngine ({ store, log, cache: cacheOptions, maxWaiters, obs
         if (decision !== 'again') return decision
       }
     },
-    finish: attempts.finish,
-    release: attempts.release,
+    finish (attempt, response) {
+      observer.handled(now() - attempt.startedAt)
+      return attempts.finish(attempt, response)
+    },
+    release (attempt) {
+      observer.handled(now() - attempt.startedAt)
+      return attempts.release(attempt)
+    },
     inFlight: () => attempts.count(),
     waiters: () => waiting.count(),
     drain: () => { waiting.close() },

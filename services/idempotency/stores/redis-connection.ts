@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
+import { withoutCommand } from '../../redis-error.js'
 
 /**
  * Options of a connection that requests wait on. A command is never re-sent after a lost reply (`SET NX` would then answer "taken" to its own
@@ -16,7 +17,10 @@ export async function openRequestPath (client: Redis | Cluster, onError: (error:
   const connection = isCluster(client)
     ? client.duplicate([], { enableOfflineQueue: false, enableAutoPipelining: true, redisOptions: requestPath })
     : client.duplicate({ ...requestPath, lazyConnect: false, retryStrategy: (times: number) => Math.min(times * 50, 1_000) })
-  connection.on('error', onError)
+  connection.on('error', (error: Error) => {
+    withoutCommand(error)
+    onError(error)
+  })
   if (connection.status !== 'ready') await once(connection, 'ready', { signal: AbortSignal.timeout(startTimeout) }).catch(onError)
   return connection
 }

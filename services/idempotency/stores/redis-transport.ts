@@ -1,5 +1,6 @@
 import { Command } from 'ioredis'
 import type { Cluster, Redis } from 'ioredis'
+import { withoutCommand } from '../../redis-error.js'
 import { createBatches } from './redis-batches.js'
 import type { Run, Send } from './redis-batches.js'
 import { isCluster } from './redis-connection.js'
@@ -46,7 +47,7 @@ type Call = (name: 'evalsha' | 'eval', args: string[]) => Promise<unknown>
 
 /** EVALSHA, and EVAL once after the server's script cache was emptied (restart, failover, SCRIPT FLUSH). */
 function evaluator (call: Call): Send {
-  const evaluate = (name: 'evalsha' | 'eval', args: string[]): Promise<unknown> => answered(call(name, args)).catch(withoutArguments)
+  const evaluate = (name: 'evalsha' | 'eval', args: string[]): Promise<unknown> => answered(call(name, args)).catch((error: unknown) => { throw withoutCommand(error) })
   return async (keys, argv) => {
     const args = [batch.sha, String(keys.length), ...keys, ...argv]
     try {
@@ -56,10 +57,4 @@ function evaluator (call: Call): Send {
       return await evaluate('eval', [batch.source, ...args.slice(1)])
     }
   }
-}
-
-/** ioredis hangs the command on its errors. Logged, that would be the tokens and answers of a whole batch. */
-function withoutArguments (error: unknown): never {
-  if (error instanceof Error && 'command' in error) delete error.command
-  throw error
 }

@@ -44,7 +44,8 @@ const wrongForPlugin: Array<[string, unknown]> = [
   ['docs', ''], ['docs', 'a b'], ['docs', null],
   ['maxWaiters', 0], ['maxWaiters', '1000'],
   ['localCache', false], ['localCache', null], ['localCache', []], ['localCache', 100], ['localCache', { maxRecords: -1 }], ['localCache', { maxBytes: 1.5 }],
-  ['localCache', { maxRecords: '10' }], ['localCache', { max: 10 }]
+  ['localCache', { maxRecords: '10' }], ['localCache', { max: 10 }],
+  ['metrics', true], ['metrics', null], ['metrics', {}]
 ]
 
 await t.test('wrong options of the plugin fail the boot', async (t) => {
