@@ -1,4 +1,4 @@
-import { neverStored } from '../../services/idempotency/policy.js'
+import { isReplayable } from '../../services/idempotency/policy.js'
 import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, show } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
@@ -8,7 +8,7 @@ import { defaults, defined, hasPostgres } from './settings.js'
 const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
 const replayableHeader: Rule = {
   expected: 'a lower-case header name that is not a credential or bound to one connection',
-  accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && !neverStored.has(value)
+  accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && isReplayable(value)
 }
 
 const routeRules: Rules<IdempotencyRouteOptions> = {
@@ -17,6 +17,7 @@ const routeRules: Rules<IdempotencyRouteOptions> = {
   lease: positive('ms'),
   retention: positive('ms'),
   maxResponseBytes: positive('bytes'),
+  maxRequestBytes: positive('bytes'),
   maxKeyLength: between(1, 255, 'characters'),
   stored: either(oneOf('deterministic', 'success', 'all'), fn),
   replayHeaders: listOf(replayableHeader),

@@ -52,9 +52,9 @@ export async function listen (app: FastifyInstance): Promise<number> {
 }
 
 /** Sends bytes as they are and returns all that comes back until the server closes. */
-export async function raw (port: number, lines: string[], body = ''): Promise<string> {
+export async function raw (port: number, lines: string[], body = '', { declared = true } = {}): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   socket.setEncoding('latin1')
-  socket.write(Buffer.from(lines.concat('host: test', 'connection: close', `content-length: ${body.length}`, '', body).join('\r\n'), 'latin1'))
+  socket.write(Buffer.from([...lines, 'host: test', 'connection: close', ...declared ? [`content-length: ${body.length}`] : [], '', body].join('\r\n'), 'latin1'))
   return await text(socket)
 }

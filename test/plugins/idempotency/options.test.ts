@@ -10,9 +10,10 @@ const wrong: Array<[string, unknown]> = [
   ['lease', 0], ['lease', -1], ['lease', 1.5], ['lease', '30'], ['lease', Infinity],
   ['retention', 0], ['retention', '24h'],
   ['maxResponseBytes', 0], ['maxResponseBytes', '1mb'],
+  ['maxRequestBytes', 0], ['maxRequestBytes', '1mb'],
   ['maxKeyLength', 0], ['maxKeyLength', 256],
   ['stored', 'everything'], ['stored', 200],
-  ['replayHeaders', 'x-a'], ['replayHeaders', ['X-A']], ['replayHeaders', ['set-cookie']], ['replayHeaders', ['authorization']], ['replayHeaders', ['date']],
+  ['replayHeaders', 'x-a'], ['replayHeaders', ['X-A']], ['replayHeaders', ['set-cookie']], ['replayHeaders', ['authorization']], ['replayHeaders', ['date']], ['replayHeaders', ['x-csrf-token']], ['replayHeaders', ['client-secret']],
   ['replayHeaders', ['a b']], ['replayHeaders', [1]],
   ['onStoreFailure', 'ignore']
 ]
