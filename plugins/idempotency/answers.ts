@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { Readable } from 'node:stream'
 import type { FastifyError, FastifyReply } from 'fastify'
 import type { StoredResponse } from '../../services/idempotency/record.js'
 import { createProblem, problemMediaType } from '../../services/problem.js'
@@ -26,8 +27,8 @@ const asItIs = (payload: unknown): string => String(payload)
 const textual = /^text\/|json|xml|javascript|urlencoded|charset=/i
 
 /** Text comes as a string again, because hooks look for one. */
-function payloadOf (body: string | Uint8Array, contentType: string): string | Buffer | undefined {
-  if (body.length === 0 && contentType === '') return undefined
+function payloadOf (body: string | Uint8Array, contentType: string): string | Buffer | Readable | undefined {
+  if (contentType === '') return body.length === 0 ? undefined : Readable.from(toBuffer(body)) // Fastify would add a type to anything else
   if (textual.test(contentType)) return typeof body === 'string' || !isUtf8(body) ? toPayload(body) : toBuffer(body).toString()
   return toBuffer(body)
 }

@@ -1,5 +1,6 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Question } from '../../services/idempotency/engine.js'
+import type { Fingerprint } from '../../services/idempotency/fingerprint.js'
 import { headerLines, parseKey } from '../../services/idempotency/key.js'
 import { askedFor } from './ask.js'
 import { claimContent } from './claim-content.js'
@@ -7,6 +8,7 @@ import * as errors from './errors.js'
 import { bypass, follow, refuse, withoutStore } from './follow.js'
 import { goneOf } from './gone.js'
 import { recordId, scopeOf } from './identity.js'
+import type { RouteSettings } from './options.js'
 import { kAsked } from './types.js'
 import type { Hook, ProtectedRoute } from './types.js'
 
@@ -28,14 +30,14 @@ export function createClaimHook (route: ProtectedRoute): Hook {
   }
 }
 
-function claimKey (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, done: () => void): void {
+function claimKey (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, done: (error?: Error) => void): void {
   const { settings } = route
   const parsed = parseKey(headerLines(request.raw.rawHeaders, 'idempotency-key'), settings.maxKeyLength)
   if (!parsed.ok) return refuse(reply, route, 'key', 'invalid', new errors.FST_IDEMPOTENCY_KEY_INVALID(parsed.reason))
   const scope = scopeOf(request, settings)
   if (scope === null) return refuse(reply, route, 'key', 'invalid', new errors.FST_IDEMPOTENCY_PRINCIPAL_MISSING())
   const { print, params } = request[kAsked] ?? askedFor(request, route)
-  if (!print.ok) return refuse(reply, route, 'key', 'invalid', new errors.FST_IDEMPOTENCY_BODY_INVALID(print.reason))
+  if (!print.ok) return refuse(reply, route, 'key', 'invalid', bodyError(print, settings))
   const { fingerprint } = print
   const question: Question = { id: recordId(scope, params, request.method, route, parsed.key), fingerprint, layer: 'key', gone: goneOf(reply) }
   const known = route.engine.recall(question.id, fingerprint)
@@ -44,4 +46,8 @@ function claimKey (request: FastifyRequest, reply: FastifyReply, route: Protecte
     (decision) => { follow(decision, request, reply, route, parsed.key, 'key', done) },
     (err: unknown) => { withoutStore(err, question, request, reply, route, done) }
   )
+}
+
+function bodyError ({ reason, tooLarge }: Extract<Fingerprint, { ok: false }>, { maxRequestBytes }: RouteSettings): FastifyError {
+  return tooLarge === true ? new errors.FST_IDEMPOTENCY_BODY_TOO_LARGE(String(maxRequestBytes)) : new errors.FST_IDEMPOTENCY_BODY_INVALID(reason)
 }

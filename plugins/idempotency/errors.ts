@@ -7,6 +7,8 @@ export const FST_IDEMPOTENCY_NOT_WIRED = createError<[string]>('FST_IDEMPOTENCY_
 export const FST_IDEMPOTENCY_KEY_MISSING = createError('FST_IDEMPOTENCY_KEY_MISSING', 'This operation requires an Idempotency-Key header', 400)
 export const FST_IDEMPOTENCY_KEY_INVALID = createError<[string]>('FST_IDEMPOTENCY_KEY_INVALID', 'The Idempotency-Key header is not valid: %s', 400)
 export const FST_IDEMPOTENCY_BODY_INVALID = createError<[string]>('FST_IDEMPOTENCY_BODY_INVALID', 'The request cannot be fingerprinted: %s', 400)
+export const FST_IDEMPOTENCY_BODY_TOO_LARGE = createError<[string]>('FST_IDEMPOTENCY_BODY_TOO_LARGE',
+  'The request has more than %s bytes, too many to fingerprint: send it without an Idempotency-Key, or in smaller parts', 413)
 export const FST_IDEMPOTENCY_PRINCIPAL_MISSING = createError('FST_IDEMPOTENCY_PRINCIPAL_MISSING',
   'An Idempotency-Key is only accepted from an authenticated caller', 401)
 export const FST_IDEMPOTENCY_IN_FLIGHT = createError('FST_IDEMPOTENCY_IN_FLIGHT',

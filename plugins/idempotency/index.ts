@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { createDoubleFires } from '../../services/idempotency/double-fires.js'
 import { createEngine } from '../../services/idempotency/engine.js'
-import { settle, settleUnseen } from './capture.js'
+import { capture } from './capture.js'
 import { createMetrics, registryOf } from './metrics.js'
 import type { IdempotencyOptions } from './options.js'
 import { checkPluginOptions } from './rules.js'
@@ -33,15 +33,8 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
     await close()
   })
   wireRoutes(fastify, { options, engine, observer, doubleFires: createDoubleFires({ store, engine }) })
-  // Routes of a scope that was registered earlier run these hooks without the decorators.
-  fastify.addHook('onSend', (request, reply, payload, done) => {
-    if (!request[kRun]) return done(null, payload)
-    settle(request, reply, payload).then(() => done(null, payload), done)
-  })
-  fastify.addHook('onResponse', (request, reply, done) => {
-    if (!request[kRun]) return done()
-    settleUnseen(request, reply).then(() => done(), done)
-  })
+  // Routes of a scope that was registered earlier run this hook without the decorators.
+  fastify.addHook('onSend', capture)
 }
 
 export default fp(idempotency, { name: 'holdfast-idempotency', fastify: '5.x' })

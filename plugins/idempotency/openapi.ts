@@ -81,6 +81,7 @@ const answers: Record<string, { description: string, headers?: Schema }> = {
     description: 'A request with this Idempotency-Key is still being processed, or was processed and its response was not kept.',
     headers: retryAfter('Seconds to wait before the request is repeated. Absent when it must not be repeated.')
   },
+  413: { description: 'The body is too large for a request with an Idempotency-Key.' },
   422: { description: 'This Idempotency-Key was used for a different request.' },
   503: { description: 'The request was not processed, because its Idempotency-Key cannot be checked now.', headers: retryAfter('Seconds to wait before the request is repeated.') }
 }

@@ -41,6 +41,12 @@ export interface IdempotencyRouteOptions {
    */
   maxResponseBytes?: number
   /**
+   * A request with a key and a larger body is answered 413, before anything is hashed or claimed. Bytes: of the body as sent, or of its canonical JSON
+   * where its length was not declared or it was compressed.
+   * @default 1_048_576
+   */
+  maxRequestBytes?: number
+  /**
    * Characters of a key at most, without quotes.
    * @default 255
    */
@@ -155,6 +161,7 @@ export interface RouteSettings extends RunSettings {
   scope: 'principal' | 'public' | ((request: FastifyRequest) => string)
   principal: (request: FastifyRequest) => string | null
   maxResponseBytes: number
+  maxRequestBytes: number
   maxKeyLength: number
   stored: StoredPolicy
   replayHeaders: string[]

@@ -1,4 +1,4 @@
-import { neverStored } from '../../services/idempotency/policy.js'
+import { isReplayable } from '../../services/idempotency/policy.js'
 import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, range, show } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
@@ -11,7 +11,7 @@ const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
 const timer = between(1, 2_147_483_647, 'ms')
 const replayableHeader: Rule = {
   expected: 'a lower-case header name that is not a credential or bound to one connection',
-  accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && !neverStored.has(value)
+  accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && isReplayable(value)
 }
 
 const routeRules: Rules<IdempotencyRouteOptions> = {
@@ -20,6 +20,7 @@ const routeRules: Rules<IdempotencyRouteOptions> = {
   lease: timer,
   retention: positive('ms'),
   maxResponseBytes: positive('bytes'),
+  maxRequestBytes: positive('bytes'),
   maxKeyLength: between(1, 255, 'characters'),
   stored: either(oneOf('deterministic', 'success', 'all'), fn),
   replayHeaders: listOf(replayableHeader),

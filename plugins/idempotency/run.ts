@@ -2,13 +2,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { signalOf } from '../../services/idempotency/attempt.js'
 import type { Attempt } from '../../services/idempotency/attempt.js'
 import { digest } from '../../services/idempotency/digest.js'
+import { captureUnseen } from './capture.js'
 import { kRun } from './types.js'
 import type { ProtectedRoute, RequestIdempotency } from './types.js'
 
 /** Lets the handler run under its claim. */
 export function run (request: FastifyRequest, reply: FastifyReply, attempt: Attempt, key: string, route: ProtectedRoute): void {
   request.idempotency = toRequestIdempotency(attempt, key)
-  request[kRun] = { attempt, route, settled: false }
+  request[kRun] = { attempt, route, settled: false, copy: null }
+  reply.raw.once('close', () => { captureUnseen(request, reply) }) // onResponse never comes when the client has gone
   reply.header('idempotency-status', 'created')
 }
 

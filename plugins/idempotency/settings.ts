@@ -9,6 +9,7 @@ export const defaults = Object.freeze({
   maxExecution: 600_000,
   retention: 86_400_000,
   maxResponseBytes: 262_144,
+  maxRequestBytes: 1_048_576,
   maxKeyLength: 255,
   stored: 'deterministic',
   replayHeaders: [],

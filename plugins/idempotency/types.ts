@@ -1,3 +1,4 @@
+import type { Transform } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Attempt } from '../../services/idempotency/attempt.js'
 import type { DoubleFires } from '../../services/idempotency/double-fires.js'
@@ -51,6 +52,8 @@ export interface Run {
   route: ProtectedRoute
   /** Set by whoever finishes the record first: a later hook must not touch it. */
   settled: boolean
+  /** What a streamed answer goes through. */
+  copy: Transform | null
 }
 
 /** What a request asks for, taken before handlers and later hooks can change it. */

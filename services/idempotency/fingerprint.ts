@@ -9,26 +9,38 @@ export interface FingerprintInput {
   contentType: string | undefined
   /** As the handler sees it: parsed and validated. */
   body: unknown
+  /** A body that is longer in its canonical form is not hashed. Default: no limit. */
+  maxBytes?: number
 }
 
-export type Fingerprint = { ok: true, fingerprint: string } | { ok: false, reason: string }
+export type Fingerprint = { ok: true, fingerprint: string } | { ok: false, reason: string, tooLarge?: boolean }
+
+export const tooLarge: Fingerprint = { ok: false, reason: 'the body is too large', tooLarge: true }
 
 /** Deeper values overflow a recursive canonicaliser: 5,000 levels fit in 10 KB of JSON. */
 const maxDepth = 64
 
 /** SHA-256 over what the handler sees. Two requests with the same fingerprint ask for the same thing. */
-export function fingerprintOf ({ method, route, query, contentType, body }: FingerprintInput): Fingerprint {
+export function fingerprintOf ({ method, route, query, contentType, body, maxBytes = Infinity }: FingerprintInput): Fingerprint {
   const flaw = flawOf(body, 0)
   if (flaw !== null) return { ok: false, reason: flaw }
   try {
     const parts = [method, route, canonical(query ?? {}), mediaType(contentType)]
-    if (body instanceof Uint8Array) return { ok: true, fingerprint: digest('holdfast:fingerprint:2', parts, body) }
-    parts.push(body === undefined ? '' : canonical(body))
+    const bytes = body instanceof Uint8Array ? body : undefined
+    const text = bytes !== undefined || body === undefined ? '' : canonical(body)
+    if (maxBytes !== Infinity && sizeOf(body, text) > maxBytes) return tooLarge
+    if (bytes !== undefined) return { ok: true, fingerprint: digest('holdfast:fingerprint:2', parts, bytes) }
+    parts.push(text)
     return { ok: true, fingerprint: digest('holdfast:fingerprint:2', parts) }
   } catch (error) {
     // RFC 8785 defines no form for non-finite numbers (1e400 parses as Infinity) and for lone surrogates.
     return { ok: false, reason: error instanceof Error ? error.message : String(error) }
   }
+}
+
+/** Text counts as it was sent, without the quotes and escapes of its canonical form. */
+function sizeOf (body: unknown, canonicalText: string): number {
+  return body instanceof Uint8Array ? body.byteLength : Buffer.byteLength(typeof body === 'string' ? body : canonicalText)
 }
 
 /**

@@ -20,11 +20,16 @@ const replayable = [
   'content-type', 'content-language', 'content-encoding', 'content-disposition', 'location', 'content-location', 'etag', 'last-modified', 'link'
 ]
 
-/** Names that are never stored, whatever a route adds: credentials, and what belongs to one connection or one moment. */
-export const neverStored = new Set([
+/** Credentials, and what belongs to one connection or one moment. */
+const neverStored = new Set([
   'set-cookie', 'set-cookie2', 'authorization', 'proxy-authorization', 'www-authenticate', 'proxy-authenticate', 'authentication-info', 'date',
   'connection', 'keep-alive', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'proxy-connection', 'content-length', 'idempotent-replayed', 'idempotency-status'
 ])
+
+/** False for names that are never stored, whatever a route adds. */
+export function isReplayable (name: string): boolean {
+  return !neverStored.has(name) && !/token|secret/.test(name)
+}
 
 /** The headers of a response that a replay sends again. Arrays stay arrays. */
 export function storedHeaders (reply: { getHeader: (name: string) => unknown }, added: string[]): Record<string, string | string[]> {

@@ -53,8 +53,11 @@ await t.test('the problem pages are served where the types of the problems point
   const { build } = await import('../server/helper.js')
   const app = await build(t)
   const { type } = (await app.inject({ url: '/nothing' })).json<{ type: string }>()
-  const response = await app.inject({ url: type })
-  t.equal(response.statusCode, 200)
-  t.match(response.headers['content-type'], /^text\/markdown/)
-  t.match(response.body, '`FST_API_ROUTE_NOT_FOUND`')
+  const codes = [...Object.keys(apiErrors), ...Object.keys(idempotencyErrors)].filter((name) => isCode(name) && !notAnswered.includes(name))
+  for (const code of codes) {
+    const response = await app.inject({ url: type.replace(slugOf('FST_API_ROUTE_NOT_FOUND'), slugOf(code)) })
+    t.equal(response.statusCode, 200, code)
+    t.match(response.headers['content-type'], /^text\/markdown/)
+    t.match(response.body, `\`${code}\``)
+  }
 })

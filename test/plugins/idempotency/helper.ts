@@ -29,9 +29,10 @@ export async function pair (t: Test, options: Partial<IdempotencyOptions>, handl
   return [await start(), await start()]
 }
 
-/** A POST by user 1 with key `k`. */
+/** A POST by user 1 with key `k`. A header that is undefined is not sent. */
 export function post (app: FastifyInstance, url: string, { headers, ...changes }: Omit<InjectOptions, 'url'> = {}): Promise<LightMyRequestResponse> {
-  return app.inject({ method: 'POST', url, ...changes, headers: { 'x-user': '1', 'idempotency-key': 'k', ...headers } })
+  const sent = Object.entries({ 'x-user': '1', 'idempotency-key': 'k', ...headers }).filter(([, value]) => value !== undefined)
+  return app.inject({ method: 'POST', url, ...changes, headers: Object.fromEntries(sent) })
 }
 
 /** A POST by user 1 without a key. */
@@ -67,9 +68,9 @@ export async function listen (app: FastifyInstance): Promise<number> {
 }
 
 /** Sends bytes as they are and returns all that comes back until the server closes. */
-export async function raw (port: number, lines: string[], body = ''): Promise<string> {
+export async function raw (port: number, lines: string[], body = '', { declared = true } = {}): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   socket.setEncoding('latin1')
-  socket.write(Buffer.from(lines.concat('host: test', 'connection: close', `content-length: ${body.length}`, '', body).join('\r\n'), 'latin1'))
+  socket.write(Buffer.from([...lines, 'host: test', 'connection: close', ...declared ? [`content-length: ${body.length}`] : [], '', body].join('\r\n'), 'latin1'))
   return await text(socket)
 }

@@ -57,7 +57,7 @@ for (const version of ['3.0.3', '3.1.0'] as const) {
       t.equal(document.openapi, version)
       const { parameters, responses } = operation(document, '/things/{id}')
       t.strictSame(parameters?.map(({ in: place, name, required }) => [place, name, required]), [['header', 'Idempotency-Key', false], ['path', 'id', true]])
-      t.strictSame(Object.keys(responses), ['200', '400', '401', '409', '422', '503'])
+      t.strictSame(Object.keys(responses), ['200', '400', '401', '409', '413', '422', '503'])
       t.strictSame(names(responses['200']), ours)
       t.strictSame(mediaTypes(responses['200']), [])
       t.strictSame(responses['200']?.headers?.['Idempotency-Status']?.schema.enum, ['created', 'replayed', 'coalesced', 'bypassed'])
@@ -68,7 +68,7 @@ for (const version of ['3.0.3', '3.1.0'] as const) {
 
 await t.test('the own answers of the plugin are problem documents, and those that are repeated later say when', async (t) => {
   const { responses } = await described(t, undefined)
-  for (const status of ['400', '401', '409', '422', '503']) {
+  for (const status of ['400', '401', '409', '413', '422', '503']) {
     t.strictSame(mediaTypes(responses[status]), ['application/problem+json'], status)
     t.strictSame(responses[status]?.content?.['application/problem+json']?.schema.required, ['type', 'title', 'status', 'code', 'detail'], status)
     t.strictSame(names(responses[status]), status === '409' || status === '503' ? ['Retry-After'] : [], status)
@@ -212,7 +212,7 @@ await t.test('a document that an onReady hook asks for is complete, and one befo
 await t.test('a transform of the application gets the description, and its own words are the last', async (t) => {
   const transform: FastifyDynamicSwaggerOptions['transform'] = ({ schema, url }) => ({ schema: { ...schema, summary: Object.keys(schema.response as object).join() }, url })
   const app = await build(t, (app) => app.post('/', async () => 'ok'), { documentation: { transform } })
-  t.match(operation(documentOf(t, app), '/'), { summary: '200,400,401,409,422,503' })
+  t.match(operation(documentOf(t, app), '/'), { summary: '200,400,401,409,413,422,503' })
 })
 
 await t.test('an application whose schemas are not JSON Schema gets its document as before', async (t) => {
@@ -251,10 +251,10 @@ await t.test('no header is validated: a missing or invalid key gets the problem 
 await t.test('no answer is filtered: the errors of the handler are sent whole', async (t) => {
   const schema: FastifySchema = { response: { 200: { type: 'string' } } }
   const app = await build(t, (app) => {
-    for (const status of [400, 401, 409, 422, 503]) app.post(`/${status}`, { schema }, async (_request, reply) => reply.code(status).send({ own: status }))
+    for (const status of [400, 401, 409, 413, 422, 503]) app.post(`/${status}`, { schema }, async (_request, reply) => reply.code(status).send({ own: status }))
   })
   app.swagger()
-  for (const status of [400, 401, 409, 422, 503]) t.strictSame((await post(app, `/${status}`)).json(), { own: status })
+  for (const status of [400, 401, 409, 413, 422, 503]) t.strictSame((await post(app, `/${status}`)).json(), { own: status })
 })
 
 await t.test('requests and other plugins see the schema of the route, which is not changed', async (t) => {
