@@ -10,7 +10,7 @@ import type { Fires, ProtectedRoute } from './types.js'
  * Layer 2: a request without a key is known by its content. One that has no principal, or a body whose bytes are not here, runs as it is. The
  * principal counts beside a scope function too: people of one tenant may ask for the same at the same time.
  */
-export function claimContent (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, { windows, doubleFires, settings }: Fires, done: () => void): void {
+export function claimContent (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, { windows, doubleFires, settings }: Fires, done: (error?: Error) => void): void {
   const scope = scopeOf(request, route.settings)
   const principal = scope?.kind === 'principal' ? scope.subject : route.settings.principal(request)
   const { print, params } = request[kAsked] ?? askedFor(request, route)
