@@ -4,13 +4,21 @@ import type { Layer, Outcome } from '../../services/idempotency/observer.js'
 import { secondsOf, sendProblem, sendReplay } from './answers.js'
 import * as errors from './errors.js'
 import { run } from './run.js'
-import type { ProtectedRoute } from './types.js'
+import type { Hook, ProtectedRoute } from './types.js'
 
-type Done = (error?: Error) => void
+type Done = Parameters<Hook>[2]
 
 /** Does with the request what the engine decided. */
 export function follow (decision: Decision, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, key: string, layer: Layer, done: Done): void {
   if (reply.sent) return giveUp(decision, request, route)
+  try {
+    act(decision, request, reply, route, key, layer, done)
+  } catch (err) {
+    done(err as Error) // a record that another version or a bug has written: we are called by a promise, whose rejection nobody would see
+  }
+}
+
+function act (decision: Decision, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, key: string, layer: Layer, done: Done): void {
   switch (decision.action) {
     case 'run':
       route.observer.outcome(layer, 'executed')
@@ -18,7 +26,7 @@ export function follow (decision: Decision, request: FastifyRequest, reply: Fast
       return done()
     case 'replay':
       route.observer.outcome(layer, decision.coalesced ? 'coalesced' : 'replayed')
-      return replay(decision, reply, done)
+      return sendReplay(reply, decision.response, decision.coalesced ? 'coalesced' : 'replayed')
     case 'conflict': return refuse(reply, route, layer, 'conflict', new errors.FST_IDEMPOTENCY_IN_FLIGHT(), secondsOf(decision.leaseLeft))
     case 'mismatch': return refuse(reply, route, layer, 'mismatch', new errors.FST_IDEMPOTENCY_KEY_REUSED())
     case 'tombstone': return refuse(reply, route, layer, 'tombstone', new errors.FST_IDEMPOTENCY_RESULT_UNAVAILABLE())
@@ -31,22 +39,13 @@ function giveUp (decision: Decision, request: FastifyRequest, { engine }: Protec
   engine.release(decision.attempt).catch((err: unknown) => { request.log.warn({ err }, 'a claim could not be given back: it ends with its lease') })
 }
 
-/** A header that cannot be sent throws here as it threw when the handler sent it, and would end the process where a promise is all that calls. */
-function replay ({ response, coalesced }: Extract<Decision, { action: 'replay' }>, reply: FastifyReply, done: Done): void {
-  try {
-    sendReplay(reply, response, coalesced ? 'coalesced' : 'replayed')
-  } catch (error) {
-    done(error instanceof Error ? error : new Error(String(error)))
-  }
-}
-
-export function withoutStore (err: unknown, { id, layer }: Question, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, done: () => void): void {
+export function withoutStore (err: unknown, { id, layer }: Question, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, done: Done): void {
   request.log.error({ err, key: id.slice(0, 8) }, 'no idempotency store can be had')
   if (route.settings.onStoreFailure === 'reject') return refuse(reply, route, layer, 'unavailable', new errors.FST_IDEMPOTENCY_STORE_UNAVAILABLE(), 1)
   bypass(reply, route, layer, done)
 }
 
-export function bypass (reply: FastifyReply, { observer }: ProtectedRoute, layer: Layer, done: () => void): void {
+export function bypass (reply: FastifyReply, { observer }: ProtectedRoute, layer: Layer, done: Done): void {
   observer.outcome(layer, 'bypassed')
   reply.header('idempotency-status', 'bypassed')
   done()

@@ -48,6 +48,13 @@ await t.test('when the answer cannot be kept, the client still gets it and the k
   t.notOk(calls.includes('release'))
 })
 
+await t.test('a record that no answer can be made of fails its request, not the process', async (t) => {
+  const response = { status: 42, headers: {}, body: '' }
+  const app = await build(t, { store: watchedStore({ claim: async ({ fingerprint, token }) => ({ state: 'completed', fingerprint, token, response }) }).store })
+  app.post('/', async () => 'ok')
+  t.equal((await post(app, '/')).statusCode, 500)
+})
+
 await t.test('when a key cannot be given back, the client still gets its error', async (t) => {
   const app = await build(t, { store: watchedStore({ release: broken }).store })
   app.post('/', async (request, reply) => reply.code(502).send({ error: 'upstream' }))

@@ -130,7 +130,7 @@ for (const [name, open] of shared) {
 
 await t.test('a client that goes while it waits makes room for another, and its duplicate never runs', async (t) => {
   const { handler, entered, letOut } = held((_run, reply) => reply.code(500).send())
-  const { app, arrived } = await waiters(t, { maxWaiters: 1 }, handler)
+  const { app, arrived } = await waiters(t, { maxWaiters: 1, waitTimeout: 60_000 }, handler)
   const port = await listen(app)
   const first = post(app, '/', { headers: { 'content-type': 'application/json' }, payload: '{}' })
   await arrived(1)
