@@ -45,6 +45,14 @@ export function isTransient (error: unknown): boolean {
   return false
 }
 
+/** True when the values are what Postgres refused (class 22, data exception): the same values will never pass. */
+export function isDataError (error: unknown): boolean {
+  for (const cause of causes(error)) {
+    if (/^22[0-9A-Z]{3}$/.test(codeOf(cause))) return true
+  }
+  return false
+}
+
 /** In words, why connecting will never work, or null when it is not known to be permanent. */
 export function permanentReason (error: unknown): string | null {
   for (const cause of causes(error)) {

@@ -3,6 +3,18 @@
  * parameters: $1 id, $2 token, then what the statement names.
  */
 
+/** May a new claim replace the row `held`? */
+export const claimable = `held.expires_at <= statement_timestamp() OR held.state = 'running'
+    AND (held.token = excluded.token OR held.lease_until <= statement_timestamp() AND held.fingerprint = excluded.fingerprint)`
+
+/** A finished record, written whether or not its claim is here; of the statement's own time, because a transaction may have begun long before. */
+export const upsertFinished = `
+ON CONFLICT (id) DO UPDATE SET
+  token = excluded.token, fingerprint = excluded.fingerprint, state = excluded.state, lease_until = excluded.lease_until,
+  expires_at = excluded.expires_at, created_at = CASE WHEN held.token = excluded.token THEN held.created_at ELSE excluded.created_at END,
+  completed_at = excluded.completed_at, status = excluded.status, headers = excluded.headers, body = excluded.body, mirrored = excluded.mirrored
+WHERE held.token = excluded.token OR ${claimable}`
+
 /** The columns of a record that every reading statement returns. */
 const columns = `state, encode(fingerprint, 'hex') AS fingerprint, token,
   extract(epoch FROM lease_until - now())::float8 * 1000 AS lease_left, status, headers, body`
@@ -19,20 +31,13 @@ WITH other AS (
   VALUES ($1, $2, $3, 'running', now() + $4 * interval '1 ms', now() + $5 * interval '1 ms')
   ON CONFLICT (id) DO UPDATE SET
     token = excluded.token, fingerprint = excluded.fingerprint, state = 'running', lease_until = excluded.lease_until,
-    expires_at = excluded.expires_at, created_at = now(), completed_at = NULL, status = NULL, headers = NULL, body = NULL
-  WHERE held.expires_at <= now()
-    OR held.state = 'running' AND (held.token = excluded.token OR held.lease_until <= now() AND held.fingerprint = excluded.fingerprint)
+    expires_at = excluded.expires_at, created_at = now(), completed_at = NULL, status = NULL, headers = NULL, body = NULL, mirrored = false
+  WHERE ${claimable}
   RETURNING held.id
 )
 SELECT 'claimed' AS state, NULL AS fingerprint, NULL AS token, NULL AS lease_left, NULL AS status, NULL AS headers, NULL AS body, EXISTS (SELECT FROM other) AS recovered FROM mine
 UNION ALL
 SELECT ${columns}, false FROM idempotency_records WHERE id = $1 AND expires_at > now() AND NOT EXISTS (SELECT FROM mine)`
-
-/** Input: $3 lease, $4 retention. Output: a row when the claim is this attempt's. */
-export const extend = `
-UPDATE idempotency_records SET lease_until = now() + $3 * interval '1 ms', expires_at = now() + $4 * interval '1 ms'
-WHERE id = $1 AND token = $2 AND state = 'running' AND expires_at > now()
-RETURNING 1 AS done`
 
 /** Input: $3 state, $4 retention, $5 status, $6 headers, $7 body. Output: a row when the claim is this attempt's. */
 export const complete = `
@@ -47,5 +52,17 @@ RETURNING 1 AS done`
 
 export const get = `SELECT ${columns} FROM idempotency_records WHERE id = $1 AND expires_at > now()`
 
+/** Input: $3 fingerprint, $4 state, $5 retention, $6 age, $7 status, $8 headers, $9 body. Output: a row when the record is written. */
+export const finishIn = `
+INSERT INTO idempotency_records AS held (id, token, fingerprint, state, lease_until, expires_at, completed_at, status, headers, body)
+VALUES ($1, $2, $3, $4, statement_timestamp(), statement_timestamp() + ($5::float8 - $6::float8) * interval '1 ms',
+  statement_timestamp() - $6::float8 * interval '1 ms', $7, $8::jsonb, $9)
+${upsertFinished}
+RETURNING 1 AS done`
+
 /** Output: ms until the last record expires, null when there is none. */
-export const lifetime = 'SELECT extract(epoch FROM max(expires_at) - now())::float8 * 1000 AS ms FROM idempotency_records'
+export const lifetime = {
+  /** A look-up in the partial index: mirrored records may be a million. */
+  decided: 'SELECT extract(epoch FROM max(expires_at) - now())::float8 * 1000 AS ms FROM idempotency_records WHERE NOT mirrored',
+  all: 'SELECT extract(epoch FROM max(expires_at) - now())::float8 * 1000 AS ms FROM idempotency_records'
+}

@@ -1,7 +1,12 @@
-import type { Claim, StoredRecord } from '../record.js'
+import { isUtf8 } from 'node:buffer'
+import type { Claim, StoredRecord, StoredResponse } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
 import { untilEnded } from '../wait.js'
+import { createBatches } from './postgres-batch.js'
+import type { Finished, Query } from './postgres-batch.js'
 import * as sql from './postgres-sql.js'
+
+export type { Finished } from './postgres-batch.js'
 
 /** A pg.Pool, or anything with its `query`. */
 export interface PgLike {
@@ -19,8 +24,16 @@ export interface PostgresStoreOptions {
 }
 
 export interface PostgresStore extends IdempotencyStore {
-  /** How long records will be found here if no more are written, ms. */
-  lifetime: () => Promise<number>
+  /**
+   * Writes finished records whether or not Postgres has seen their claims, in one statement. False, in the same place, where another attempt
+   * finished the key or holds a live lease on it, or where the key belongs to another fingerprint.
+   * @param origin `redis` for records that Redis has decided, `postgres` when this write decides
+   */
+  finish: (records: readonly Finished[], origin: 'redis' | 'postgres') => Promise<boolean[]>
+  /** Makes or extends claims that were made elsewhere, in one statement. False, in the same place, where `claim` would not be answered `claimed`. */
+  hold: (claims: readonly Claim[]) => Promise<boolean[]>
+  /** How long records will be found here if no more are written, ms. `decided`: only those that Postgres decided itself; `all`: the mirrored ones too. */
+  lifetime: (what: 'decided' | 'all') => Promise<number>
 }
 
 type Row = { state: 'claimed', recovered: boolean } | {
@@ -54,26 +67,49 @@ export function createPostgresStore ({ postgres }: PostgresStoreOptions): Postgr
       }
       throw new Error(`the claim met a concurrent one ${maxTries} times in a row`)
     },
-    extend: (claims) => Promise.all(claims.map((claim) => changed(sql.extend, claim, claim.lease, claim.retention))),
-    complete: (claim, response) => changed(sql.complete, claim, response === null ? 'tombstone' : 'completed', claim.retention,
-      response?.status ?? null, response === null ? null : JSON.stringify(response.headers), response === null ? null : Buffer.from(response.body)),
+    ...createBatches(query),
+    complete: (claim, response) => changed(sql.complete, claim, stateOf(response), claim.retention, ...columnsOf(response)),
     release: (claim) => changed(sql.release, claim),
     get,
     waitFor: (id, token, signal) => untilEnded({ get }, id, token, signal),
-    async lifetime () {
-      const [row] = await query(sql.lifetime, []) as Array<{ ms: number | null }>
+    async lifetime (what) {
+      const [row] = await query(sql.lifetime[what], []) as Array<{ ms: number | null }>
       return Math.max(0, row?.ms ?? 0)
     }
   }
 }
 
-function queryOf (postgres: PgLike | PrismaLike): (text: string, values: unknown[]) => Promise<unknown[]> {
+/**
+ * Writes a finished record inside the caller's transaction, whether or not Postgres has seen its claim: one round trip, always the same text.
+ * Waits while another transaction that has not ended yet holds the key. False as for `finish`: then the transaction has to be rolled back.
+ * @param query of the transaction: a pg.PoolClient's, or a Prisma transaction client's
+ */
+export async function finishIn (query: Query, { claim: { id, token, fingerprint, retention }, response, age }: Finished): Promise<boolean> {
+  const values = [Buffer.from(id, 'hex'), token, Buffer.from(fingerprint, 'hex'), stateOf(response), retention, age, ...columnsOf(response)]
+  return (await query(sql.finishIn, values)).length === 1
+}
+
+function queryOf (postgres: PgLike | PrismaLike): Query {
   if ('$queryRawUnsafe' in postgres) return async (text, values) => await postgres.$queryRawUnsafe(text, ...values) as unknown[]
   return async (text, values) => (await postgres.query(text, values)).rows
+}
+
+function stateOf (response: StoredResponse | null): 'tombstone' | 'completed' {
+  return response === null ? 'tombstone' : 'completed'
+}
+
+/** Status, headers, body. */
+function columnsOf (response: StoredResponse | null): unknown[] {
+  return response === null ? [null, null, null] : [response.status, JSON.stringify(response.headers), Buffer.from(response.body)]
 }
 
 function toRecord ({ state, fingerprint, token, lease_left: leaseLeft, status, headers, body }: Exclude<Row, { state: 'claimed' }>): StoredRecord {
   if (state === 'running') return { state, fingerprint, token, leaseLeft: Math.max(0, leaseLeft) }
   if (state === 'tombstone') return { state, fingerprint, token }
-  return { state, fingerprint, token, response: { status: status ?? 200, headers: headers ?? {}, body: body ?? new Uint8Array() } }
+  return { state, fingerprint, token, response: { status: status ?? 200, headers: headers ?? {}, body: textIfPossible(body ?? new Uint8Array()) } }
+}
+
+/** Prisma has Uint8Array where pg has Buffer. */
+function textIfPossible (bytes: Uint8Array): string | Uint8Array {
+  return isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString() : bytes
 }

@@ -19,7 +19,7 @@ export function createRecall (postgres: PostgresStore, log: Log, now: () => numb
 
   const catchUp = async (): Promise<void> => {
     try {
-      const lifetime = await postgres.lifetime()
+      const lifetime = await postgres.lifetime('decided')
       until = Math.max(until, now() + lifetime)
     } catch (err) {
       // Nothing is known yet, or something is to be found there: the key cannot be judged. Else Redis goes on alone.

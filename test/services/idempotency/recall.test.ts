@@ -78,7 +78,7 @@ await t.test('without an outage of Redis, one of Postgres does not matter', asyn
   const refuse = async (): Promise<never> => { throw new Error('Postgres is down') }
   const one = await instance(t, await ownRedis(t), {
     ...postgres,
-    lifetime: () => isDown ? refuse() : postgres.lifetime(),
+    lifetime: (what) => isDown ? refuse() : postgres.lifetime(what),
     get: (id) => isDown ? refuse() : postgres.get(id)
   })
   await one.store.claim(newClaim())
