@@ -23,7 +23,7 @@ export const defaults = Object.freeze({
   prefix: 'holdfast',
   enabled: true,
   docs: '/problems/'
-} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure' | 'guarantee'>)
+} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'transactions' | 'principal' | 'onStoreFailure' | 'guarantee'>)
 
 const defaultWindow: FingerprintWindow = { window: 100 }
 
@@ -58,7 +58,7 @@ export function hasPostgres (store: StoreOption): boolean {
   return typeof store === 'object' && 'postgres' in store && store.postgres !== undefined
 }
 
-function hasRedis (store: StoreOption): boolean {
+export function hasRedis (store: StoreOption): boolean {
   return typeof store === 'object' && 'redis' in store && store.redis !== undefined
 }
 

@@ -27,6 +27,11 @@ export interface Attempts {
   confirm: (attempt: Attempt) => void
   /** Finishes the record, with null as a tombstone. False: the claim was lost to another attempt. Throws what the store throws. */
   finish: (attempt: Attempt, response: StoredResponse | null) => Promise<boolean>
+  /**
+   * The record is committed in Postgres by other means: tells those who wait for it, and the store unless `isStored` says that it has those rows.
+   * Throws what the store throws.
+   */
+  committed: (attempt: Attempt, response: StoredResponse | null, isStored: boolean) => Promise<void>
   /** Gives the key back. False: the claim was lost to another attempt. */
   release: (attempt: Attempt) => Promise<boolean>
   /** Takes it off the list, and tells those who wait for it. */
@@ -65,6 +70,18 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
       heartbeat.cover(attempt.claim.lease)
     },
     finish: async (attempt, response) => await finish({ store, cache, end, lose, late: lateWrites.complete }, attempt, response),
+    async committed (attempt, response, isStored) {
+      const { claim, claim: { id, retention } } = attempt
+      const record = recordOf(claim, response)
+      cache.put(id, record, retention)
+      end(attempt, record)
+      if (isStored) return
+      const unmirrored: Claim = { ...claim, guarantee: 'fast' } // Postgres has it
+      await store.complete(unmirrored, response).catch((error: unknown) => {
+        lateWrites.complete(unmirrored, response)
+        throw error
+      })
+    },
     async release (attempt) {
       const released = await store.release(attempt.claim).finally(() => { end(attempt, null) })
       if (!released) lose(attempt)
@@ -88,8 +105,8 @@ interface FinishDeps {
 }
 
 async function finish ({ store, cache, end, lose, late }: FinishDeps, attempt: Attempt, response: StoredResponse | null): Promise<boolean> {
-  const { claim, claim: { id, fingerprint, token, retention } } = attempt
-  const record: FinishedRecord = response === null ? { state: 'tombstone', fingerprint, token } : { state: 'completed', fingerprint, token, response }
+  const { claim, claim: { id, retention } } = attempt
+  const record = recordOf(claim, response)
   try {
     const kept = await store.complete(claim, response)
     if (kept) cache.put(id, record, retention)
@@ -101,4 +118,8 @@ async function finish ({ store, cache, end, lose, late }: FinishDeps, attempt: A
     end(attempt, record) // the work was done: who waited for it gets its answer, whether or not it can be kept
     throw error
   }
+}
+
+function recordOf ({ fingerprint, token }: Claim, response: StoredResponse | null): FinishedRecord {
+  return response === null ? { state: 'tombstone', fingerprint, token } : { state: 'completed', fingerprint, token, response }
 }

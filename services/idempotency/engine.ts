@@ -37,9 +37,12 @@ export interface IdempotencyEngine {
   recall: (id: string, fingerprint: string) => Decision | null
   /** Throws what the store throws. */
   begin: (question: Question, settings: RunSettings) => Promise<Decision>
-  /** Ends the attempt: exactly one of the two is called, once. */
+  /** Ends the attempt: exactly one of the four is called, once. */
   finish: Attempts['finish']
+  committed: Attempts['committed']
   release: Attempts['release']
+  /** Leaves the claim to its lease, when it is not known what became of the work. */
+  abandon: (attempt: Attempt) => void
   inFlight: () => number
   waiters: () => number
   /** Ends waits and timers. The store stays its maker's to close. */
@@ -76,7 +79,9 @@ export function createEngine ({ store, log, cache: limits, maxWaiters, observer 
       }
     },
     finish: attempts.finish,
+    committed: attempts.committed,
     release: attempts.release,
+    abandon: (attempt) => { attempts.end(attempt, null) },
     inFlight: () => attempts.count(),
     waiters: () => waiting.count(),
     async close () {
