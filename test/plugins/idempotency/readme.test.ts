@@ -48,9 +48,9 @@ await t.test('the options that are known are those of the tables', async (t) => 
 
 await t.test('the defaults are those of the tables', async (t) => {
   const documented = Object.fromEntries([...table('in `config.idempotency`:'), ...table('Of the plugin only:')].map(([name, , value]) => [codeOf(name), codeOf(value)]))
-  const { store, principal, onStoreFailure, ...rest } = documented
+  const { store, principal, transactions, onStoreFailure, ...rest } = documented
   t.same(rest, Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, written(value)])))
-  t.same([store, principal], ['none', 'none'])
+  t.same([store, principal, transactions], ['none', 'none', 'store.postgres'])
   t.match(onStoreFailure, /^'proceed'/)
 })
 

@@ -93,21 +93,25 @@ for (const kind of ['pg', 'Prisma'] as Kind[]) {
 
 await t.test('a COMMIT that is late is waited for, not judged by what is there before it', async (t) => {
   const { w, app, proxy } = await proxied(t, 'pg', 3_000)
-  let backend = 0
+  let [backend, isStopped] = [0, false]
+  const signal = (name: 'SIGSTOP' | 'SIGCONT'): void => {
+    process.kill(backend, name)
+    isStopped = name === 'SIGSTOP'
+  }
+  t.teardown(() => { if (isStopped) signal('SIGCONT') })
   app.post('/late', (request, reply) => reply.transaction(async (tx: pg.PoolClient) => {
     backend = (await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid ?? 0
     await insert(tx, 'late')
     return { status: 201, body: 'late' }
   }))
   proxy.resetOn('up', (chunk) => {
-    if (isCommit(chunk)) process.kill(backend, 'SIGSTOP') // it gets the COMMIT and does nothing
+    if (isCommit(chunk)) signal('SIGSTOP') // it gets the COMMIT and does nothing
     return false
   })
-  t.teardown(() => { process.kill(backend, 'SIGCONT') })
   const answer = post(app, '/late')
   await until('the outcome is asked for', async () => (await w.pool.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")).rowCount !== 0)
   t.same(await w.records(), [])
-  process.kill(backend, 'SIGCONT')
+  signal('SIGCONT')
   t.match(await answer, { statusCode: 201, payload: 'late' })
   t.same(await w.effects(), ['late'])
 })

@@ -163,6 +163,19 @@ await t.test('an answer without a status, and a stream, are errors that roll bac
   t.same(await effects(), [])
 })
 
+await t.test('a function that goes on after a failed statement has committed nothing, with a key and without', async (t) => {
+  const { start, effects } = await world(t)
+  const app = await start('pg')
+  app.post('/', (request, reply) => reply.transaction(async (tx: EitherTx) => {
+    await insert(tx, 'a')
+    await insert(tx, 'no\0text').catch(() => {})
+    return { status: 201 }
+  }))
+  t.equal((await post(app, '/')).statusCode, 500)
+  t.equal((await app.inject({ method: 'POST', url: '/', headers: { 'x-user': '1' } })).statusCode, 500)
+  t.same(await effects(), [])
+})
+
 await t.test('a second transaction in one request is an error, and the first one counts', async (t) => {
   const { start, effects } = await world(t)
   const app = await start('pg')
