@@ -19,9 +19,14 @@ import health from './plugins/health/index.js'
 import idempotency from './plugins/idempotency/index.js'
 import lifecycle from './plugins/lifecycle/index.js'
 import metrics from './plugins/metrics/index.js'
+import type { Prisma } from './prisma/generated/client.js'
 import type { CompleteConfig } from './services/config/index.js'
 import { answerClientError, answerUnusualRequests } from './services/http/raw-problems.js'
 import { main } from './services/process/main.js'
+
+declare module './plugins/idempotency/index.js' {
+  interface IdempotencyTypes { transaction: Prisma.TransactionClient }
+}
 
 const docs = '/problems/'
 const demoUser = { email: 'test-ios@example.com', password: 'TestPassword123!' }
@@ -72,6 +77,7 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
     await app.register(flags, { defaults: { enabled: config.idempotencyEnabled, percent: config.idempotencyRolloutPercent } })
     await app.register(idempotency, {
       store: { redis: app.redis, postgres: app.pg },
+      transactions: app.prisma,
       principal: ({ user }) => user?.sub ?? null,
       prefix: config.holdfastPrefix,
       enabled: () => app.idempotencyFlag.current().enabled,

@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply } from 'fastify'
 import type { StoredResponse } from '../../services/idempotency/record.js'
 import { createProblem, problemMediaType } from '../../services/problem.js'
 import { titles } from './errors.js'
+import type { Serialized } from './to-response.js'
 
 /** Our own answers are sent, not thrown: a library must set no error handler, and these must be problem documents in every application. */
 export function sendProblem (reply: FastifyReply, error: FastifyError, docs: string, retryAfter?: number): void {
@@ -19,6 +20,12 @@ export function sendProblem (reply: FastifyReply, error: FastifyError, docs: str
 export function sendReplay (reply: FastifyReply, { status, headers, body }: StoredResponse, how: 'replayed' | 'coalesced'): void {
   reply.code(status).headers(headers).header('idempotent-replayed', 'true').header('idempotency-status', how)
   reply.serializer(asItIs).send(payloadOf(body, String(headers['content-type'] ?? '')))
+}
+
+/** Sends the very bytes that were stored with the work. Not when the request has been answered meanwhile, as by `handlerTimeout`. */
+export function sendSerialized (reply: FastifyReply, answer: Serialized | null): void {
+  if (answer === null || reply.sent) return
+  reply.code(answer.status).headers(answer.sent).serializer(asItIs).send(answer.payload)
 }
 
 /** The payload was serialized when it was stored: neither a serializer that a hook has set nor the one for JSON may touch it again. */

@@ -19,6 +19,16 @@ export const FST_IDEMPOTENCY_KEY_REUSED = createError('FST_IDEMPOTENCY_KEY_REUSE
   'This Idempotency-Key was used for a different request: choose a new key', 422)
 export const FST_IDEMPOTENCY_STORE_UNAVAILABLE = createError('FST_IDEMPOTENCY_STORE_UNAVAILABLE',
   'The request was not processed, because its Idempotency-Key cannot be checked now: repeat it later', 503)
+export const FST_IDEMPOTENCY_NOT_COMMITTED = createError('FST_IDEMPOTENCY_NOT_COMMITTED',
+  'The work of this request could not be committed, and nothing of it was kept: repeat it later', 503)
+export const FST_IDEMPOTENCY_OUTCOME_UNKNOWN = createError('FST_IDEMPOTENCY_OUTCOME_UNKNOWN',
+  'It is not known whether the work of this request was committed: repeat it later with the same key, and it is done once', 503)
+export const FST_IDEMPOTENCY_TRANSACTION_UNAVAILABLE = createError('FST_IDEMPOTENCY_TRANSACTION_UNAVAILABLE',
+  'reply.transaction needs a pg.Pool or a Prisma client in the option `transactions` or `store.postgres`', 500)
+export const FST_IDEMPOTENCY_TRANSACTION_REPEATED = createError('FST_IDEMPOTENCY_TRANSACTION_REPEATED',
+  'a request has one transaction and one answer: it was begun before, or the request is answered already', 500)
+export const FST_IDEMPOTENCY_ANSWER_INVALID = createError<[string]>('FST_IDEMPOTENCY_ANSWER_INVALID',
+  'the function of a transaction must answer { status, headers?, body? } with %s', 500)
 
 /** Titles of draft-ietf-httpapi-idempotency-key-header-07 §2.7 where it has one. */
 export const titles: Record<string, string> = {

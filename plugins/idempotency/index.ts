@@ -1,14 +1,18 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { createDoubleFires } from '../../services/idempotency/double-fires.js'
 import { createEngine } from '../../services/idempotency/engine.js'
+import { createTransactions } from '../../services/idempotency/transactions.js'
 import { capture } from './capture.js'
 import { createMetrics, registryOf } from './metrics.js'
 import type { IdempotencyOptions } from './options.js'
 import { checkPluginOptions } from './rules.js'
-import { defaults } from './settings.js'
-import { openStore } from './store.js'
-import { kAsked, kRoute, kRun } from './types.js'
+import { defaults, settingsOf } from './settings.js'
+import { isPostgresAlone, openStore, transactionsOf } from './store.js'
+import type { TransactionAnswer } from './to-response.js'
+import { transact } from './transaction.js'
+import type { TransactionDeps } from './transaction.js'
+import { kAsked, kRoute, kRun, kTransacted } from './types.js'
 import { wireRoutes } from './wire.js'
 
 /**
@@ -17,8 +21,9 @@ import { wireRoutes } from './wire.js'
  */
 const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, options) => {
   checkPluginOptions(options)
-  for (const name of [kAsked, kRoute, kRun]) fastify.decorateRequest(name, null)
+  for (const name of [kAsked, kRoute, kRun, kTransacted]) fastify.decorateRequest(name, null)
   fastify.decorateRequest('idempotency', null)
+  decorateTransaction(fastify, options)
   if (options.enabled === false) return
   const log = fastify.log.child({ plugin: 'idempotency' })
   const metrics = createMetrics(registryOf(fastify, options))
@@ -37,11 +42,24 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
   fastify.addHook('onSend', capture)
 }
 
+function decorateTransaction (fastify: FastifyInstance, options: IdempotencyOptions): void {
+  const client = transactionsOf(options)
+  const deps: TransactionDeps = {
+    transactions: client === null ? null : createTransactions(client),
+    settingsOf: ({ routeOptions: { config } }) => settingsOf(options, config.idempotency),
+    isStored: isPostgresAlone(options.store)
+  }
+  fastify.decorateReply('transaction', function <T> (this: FastifyReply, fn: (tx: T) => Promise<TransactionAnswer>) {
+    return transact(this.request, this, (tx) => fn(tx as T), deps)
+  })
+}
+
 export default fp(idempotency, { name: 'holdfast-idempotency', fastify: '5.x' })
 export { idempotency }
 export * from './errors.js'
 export type { FingerprintWindow, IdempotencyOptions, IdempotencyRouteOptions, StoreOption } from './options.js'
-export type { RequestIdempotency } from './types.js'
+export type { IdempotencyTransaction, IdempotencyTypes, ReplyTransaction, RequestIdempotency } from './types.js'
+export type { TransactionAnswer } from './to-response.js'
 export type { Claim, ClaimResult, Ended, Guarantee, StoredRecord, StoredResponse } from '../../services/idempotency/record.js'
 export type { IdempotencyStore } from '../../services/idempotency/store.js'
 export { createMemoryStore } from '../../services/idempotency/stores/memory.js'

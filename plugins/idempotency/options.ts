@@ -6,6 +6,7 @@ import type { StoredPolicy } from '../../services/idempotency/policy.js'
 import type { Guarantee } from '../../services/idempotency/record.js'
 import type { RunSettings } from '../../services/idempotency/settings.js'
 import type { IdempotencyStore } from '../../services/idempotency/store.js'
+import type { TransactionClient } from '../../services/idempotency/transact.js'
 import type { PgLike, PrismaLike } from '../../services/idempotency/stores/postgres.js'
 
 /** What a route may set for itself in `config: { idempotency: … }`. */
@@ -110,6 +111,11 @@ export type StoreOption = 'memory' | IdempotencyStore | { redis?: Redis | Cluste
 export interface IdempotencyOptions extends IdempotencyRouteOptions {
   /** Where records live: one of these clients, both (Postgres serves while Redis is down), `'memory'`, or a store of your own. */
   store: StoreOption
+  /**
+   * Opens the transactions of `reply.transaction`: a pg.Pool or a Prisma client of the database that `store.postgres` is in.
+   * @default store.postgres
+   */
+  transactions?: TransactionClient
   /** A stable id of the caller, never the raw token. Needed unless `scope: 'public'` is written out. */
   principal?: (request: FastifyRequest) => string | null
   /**

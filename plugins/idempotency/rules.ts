@@ -1,10 +1,12 @@
 import { isReplayable } from '../../services/idempotency/policy.js'
 import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, range, show } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
+import { canTransact } from '../../services/idempotency/transact.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
 import { isRegistry } from './metrics.js'
 import { defaults, defined, hasPostgres } from './settings.js'
+import { transactionsOf } from './store.js'
 
 const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
 /** Longer ones make Node's timers fire at once. */
@@ -40,6 +42,7 @@ export const rolloutRules: Rules<{ enabled: boolean, rolloutPercent: number }> =
 const rules: Rules<IdempotencyOptions> = {
   ...routeRules,
   store: { expected: '\'memory\', { redis }, { postgres }, { redis, postgres } or a store', accepts: isStoreOption },
+  transactions: { expected: 'a pg.Pool or a Prisma client', accepts: (value) => isObject(value) && canTransact(value) },
   principal: fn,
   methods: listOf(methodName),
   maxWaiters: positive('requests'),
@@ -103,9 +106,11 @@ function livesProblem ({ lease = defaults.lease, retention = defaults.retention 
 }
 
 /** What needs rows of Postgres cannot be promised without it. */
-function guaranteeProblem ({ guarantee }: IdempotencyRouteOptions, { store }: IdempotencyOptions): string | null {
-  if (guarantee === undefined || guarantee === 'fast' || hasPostgres(store)) return null
-  return `option \`guarantee\` must be 'fast' where the store has no postgres, got ${show(guarantee)}`
+function guaranteeProblem ({ guarantee }: IdempotencyRouteOptions, options: IdempotencyOptions): string | null {
+  if (guarantee === undefined || guarantee === 'fast') return null
+  if (!hasPostgres(options.store)) return `option \`guarantee\` must be 'fast' where the store has no postgres, got ${show(guarantee)}`
+  if (guarantee === 'mirrored' || transactionsOf(options) !== null) return null
+  return `option \`guarantee\` must not be 'transactional' where neither \`transactions\` nor \`store.postgres\` can open a transaction, got ${show(guarantee)}`
 }
 
 /** By their content alone, requests of different people would be taken for one. */

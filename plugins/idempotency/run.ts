@@ -8,18 +8,19 @@ import type { ProtectedRoute, RequestIdempotency } from './types.js'
 
 /** Lets the handler run under its claim. */
 export function run (request: FastifyRequest, reply: FastifyReply, attempt: Attempt, key: string, route: ProtectedRoute): void {
-  request.idempotency = toRequestIdempotency(attempt, key)
+  request.idempotency = toRequestIdempotency(attempt, key, reply)
   request[kRun] = { attempt, route, settled: false, copy: null }
   reply.raw.once('close', () => { captureUnseen(request, reply) }) // onResponse never comes when the client has gone
   reply.header('idempotency-status', 'created')
 }
 
-function toRequestIdempotency (attempt: Attempt, key: string): RequestIdempotency {
+function toRequestIdempotency (attempt: Attempt, key: string, reply: FastifyReply): RequestIdempotency {
   return {
     key,
     layer: attempt.layer,
     attempt: attempt.claim.token,
     get signal () { return signalOf(attempt) },
+    transaction: (fn) => reply.transaction(fn),
     downstreamKey: (name) => digest('holdfast:downstream:1', [attempt.claim.id, name])
   }
 }

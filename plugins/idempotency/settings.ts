@@ -25,7 +25,7 @@ export const defaults = Object.freeze({
   enabled: true,
   rolloutPercent: 100,
   docs: '/problems/'
-} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'principal' | 'onStoreFailure' | 'guarantee' | 'metrics'>)
+} satisfies Omit<Required<IdempotencyOptions>, 'store' | 'transactions' | 'principal' | 'onStoreFailure' | 'guarantee' | 'metrics'>)
 
 const defaultWindow: FingerprintWindow = { window: 100 }
 
@@ -60,7 +60,7 @@ export function hasPostgres (store: StoreOption): boolean {
   return typeof store === 'object' && 'postgres' in store && store.postgres !== undefined
 }
 
-function hasRedis (store: StoreOption): boolean {
+export function hasRedis (store: StoreOption): boolean {
   return typeof store === 'object' && 'redis' in store && store.redis !== undefined
 }
 

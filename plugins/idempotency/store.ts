@@ -11,13 +11,26 @@ import type { RedisLink } from '../../services/idempotency/stores/redis-link.js'
 import { isOutage } from '../../services/idempotency/stores/redis-outage.js'
 import { createRedisStore } from '../../services/idempotency/stores/redis.js'
 import type { Log } from '../../services/log.js'
-import type { IdempotencyOptions } from './options.js'
-import { defaults } from './settings.js'
+import { canTransact } from '../../services/idempotency/transact.js'
+import type { TransactionClient } from '../../services/idempotency/transact.js'
+import type { IdempotencyOptions, StoreOption } from './options.js'
+import { defaults, hasPostgres, hasRedis } from './settings.js'
 
 export interface OpenedStore {
   store: IdempotencyStore
   /** Closes what was opened here. Clients and a store in the option stay the application's. */
   close: () => Promise<void>
+}
+
+/** The client that opens transactions, or null where there is none. */
+export function transactionsOf ({ store, transactions }: IdempotencyOptions): TransactionClient | null {
+  const client = transactions ?? (hasPostgres(store) ? (store as { postgres: object }).postgres : null)
+  return client !== null && canTransact(client) ? client : null
+}
+
+/** Whether the rows that transactions write are the whole store. */
+export function isPostgresAlone (store: StoreOption): boolean {
+  return hasPostgres(store) && !hasRedis(store)
 }
 
 /** Builds the store that the `store` option describes. */

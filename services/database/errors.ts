@@ -7,11 +7,12 @@ const transientCodes = new Set([
   '57P01', '57P02', '57P03', // admin shutdown, crash shutdown, cannot connect now (starting up)
   '25P03', '25P04', // idle-in-transaction and transaction timeout: the server ended the session
   '53300', // too many connections
-  'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037'
+  'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037',
+  'ConnectionClosed', 'DatabaseNotReachable', 'SocketTimeout', 'TooManyConnections' // of @prisma/adapter-pg, in transactions
 ])
 
-/** pg reports a connection that broke, or that could not be had in time, by message only: brianc/node-postgres lib/client.js, pg-pool index.js */
-const transientMessage = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/
+/** pg reports a connection that broke, or that could not be had or did not answer in time, by message only: brianc/node-postgres lib/client.js, pg-pool index.js */
+const transientMessage = /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed|Query read timeout$)/
 
 const permanentReasons: Record<string, string> = {
   '28P01': 'the password is wrong',
@@ -31,8 +32,8 @@ function * causes (error: unknown): Generator<{ code?: unknown, message?: unknow
   }
 }
 
-function codeOf ({ code, ...rest }: { code?: unknown, originalCode?: unknown }): string {
-  return String(code ?? rest.originalCode ?? '')
+function codeOf ({ code, ...rest }: { code?: unknown, originalCode?: unknown, kind?: unknown }): string {
+  return String(code ?? rest.originalCode ?? rest.kind ?? '')
 }
 
 /** True when Postgres was out of reach, starting or stopping: the same call may succeed later. */

@@ -27,6 +27,10 @@ export function createPool ({ url, size, connectTimeout = 2_000, queryTimeout = 
   }
   // The listener on the client stays for its whole life: between check-out and the first query the pool has none on it.
   pool.on('connect', (client) => { client.on('error', onError) })
+  // Prisma gives a connection back even when its ROLLBACK was not answered: what the next one writes would be in that transaction, and lost with it.
+  pool.on('release', (_err, client) => {
+    if (client.getTransactionStatus() !== 'I') client.end().catch(onError)
+  })
   pool.on('error', () => { /* the client's own listener has logged it */ })
   return pool
 }

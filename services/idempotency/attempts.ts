@@ -27,6 +27,11 @@ export interface Attempts {
   confirm: (attempt: Attempt) => void
   /** Finishes the record, with null as a tombstone. False: the claim was lost to another attempt. Throws what the store throws. */
   finish: (attempt: Attempt, response: StoredResponse | null) => Promise<boolean>
+  /**
+   * The record is committed in Postgres by other means: tells those who wait for it, and the store unless `isStored` says that it has those rows.
+   * Throws what the store throws.
+   */
+  committed: (attempt: Attempt, response: StoredResponse | null, isStored: boolean) => Promise<void>
   /** Gives the key back. False: the claim was lost to another attempt. */
   release: (attempt: Attempt) => Promise<boolean>
   /** Takes it off the list, and tells those who wait for it. */
@@ -65,6 +70,19 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
       heartbeat.cover(attempt.claim.lease)
     },
     finish: async (attempt, response) => await finish({ store, cache, end, lose, late: lateWrites.complete, now }, attempt, response),
+    async committed (attempt, response, isStored) {
+      attempt.closing = true
+      const { claim, claim: { id, retention } } = attempt
+      const record = recordOf(claim, response)
+      cache.put(id, record, retention)
+      end(attempt, record)
+      if (isStored) return
+      const unmirrored: Claim = { ...claim, guarantee: 'fast' } // Postgres has it
+      await store.complete(unmirrored, response).catch((error: unknown) => {
+        lateWrites.complete(unmirrored, response)
+        throw error
+      })
+    },
     async release (attempt) {
       attempt.closing = true
       const released = await store.release(attempt.claim).finally(() => { end(attempt, null) })
@@ -90,10 +108,10 @@ interface FinishDeps {
 }
 
 async function finish ({ store, cache, end, lose, late, now }: FinishDeps, attempt: Attempt, answer: StoredResponse | null): Promise<boolean> {
-  const { claim, claim: { id, fingerprint, token, retention } } = attempt
+  const { claim, claim: { id, retention } } = attempt
   attempt.closing = true
   const response = answer === null ? null : { ...answer, body: ownBody(answer) }
-  const record: FinishedRecord = response === null ? { state: 'tombstone', fingerprint, token } : { state: 'completed', fingerprint, token, response }
+  const record = recordOf(claim, response)
   const asked = now()
   try {
     const kept = await store.complete(claim, response)
@@ -111,4 +129,8 @@ async function finish ({ store, cache, end, lose, late, now }: FinishDeps, attem
 /** A handler may use its buffer again once the answer is sent; a record in memory must not change then. */
 function ownBody ({ body }: StoredResponse): string | Uint8Array {
   return typeof body === 'string' ? body : new Uint8Array(body)
+}
+
+function recordOf ({ fingerprint, token }: Claim, response: StoredResponse | null): FinishedRecord {
+  return response === null ? { state: 'tombstone', fingerprint, token } : { state: 'completed', fingerprint, token, response }
 }

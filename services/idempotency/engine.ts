@@ -39,9 +39,12 @@ export interface IdempotencyEngine {
   recall: (id: string, fingerprint: string) => Decision | null
   /** Throws what the store throws. */
   begin: (question: Question, settings: RunSettings) => Promise<Decision>
-  /** Ends the attempt: exactly one of the two is called, once. */
+  /** Ends the attempt: exactly one of the four is called, once. */
   finish: Attempts['finish']
+  committed: Attempts['committed']
   release: Attempts['release']
+  /** Leaves the claim to its lease, when it is not known what became of the work. */
+  abandon: (attempt: Attempt) => void
   inFlight: () => number
   waiters: () => number
   /** Before the server stops: nobody waits for another process any more, or begins to wait. Those who do get a conflict. */
@@ -86,6 +89,14 @@ export function createEngine ({ store, log, cache: cacheOptions, maxWaiters, obs
     release (attempt) {
       observer.handled(now() - attempt.startedAt)
       return attempts.release(attempt)
+    },
+    committed (attempt, response, isStored) {
+      observer.handled(now() - attempt.startedAt)
+      return attempts.committed(attempt, response, isStored)
+    },
+    abandon (attempt) {
+      observer.handled(now() - attempt.startedAt)
+      attempts.end(attempt, null)
     },
     inFlight: () => attempts.count(),
     waiters: () => waiting.count(),

@@ -15,8 +15,8 @@ export interface Page {
 }
 
 export interface Shares {
-  /** Null when there is no such user. */
-  create: (userId: string, share: NewShare) => Promise<Share | null>
+  /** Null when there is no such user: then the transaction can only be rolled back. */
+  create: (tx: Prisma.TransactionClient, userId: string, share: NewShare) => Promise<Share | null>
   /** The user's shares, newest first, after the one with the id `after`. */
   list: (userId: string, page: { limit: number, after: string | null }) => Promise<Page>
   /** Null when there is none, and when it is another user's. */
@@ -28,9 +28,9 @@ const foreignKeyViolation = 'P2003'
 
 export function createShares ({ prisma }: { prisma: PrismaClient }): Shares {
   return {
-    async create (userId, { url, canonicalUrl, platform }) {
+    async create (tx, userId, { url, canonicalUrl, platform }) {
       try {
-        return await prisma.share.create({ data: { userId, url, canonicalUrl, platform } })
+        return await tx.share.create({ data: { userId, url, canonicalUrl, platform } })
       } catch (error) {
         if (error instanceof Prisma.PrismaClientKnownRequestError && error.code === foreignKeyViolation) return null
         throw error

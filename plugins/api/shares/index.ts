@@ -31,8 +31,7 @@ const shares: FastifyPluginAsyncTypebox = async (fastify) => {
 
 const creating: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, { shares }) => {
   fastify.post('', {
-    // Without a store there is no database either, and the share could not be stored: nothing is lost by refusing.
-    config: { idempotency: { onStoreFailure: 'reject' } },
+    config: { idempotency: { guarantee: 'transactional', fingerprint: true } },
     schema: { ...common, summary: 'Store a share', body: NewShareBody, querystring: NoQuery, response: { 201: ShareBody, ...problems(400, 401) } },
     // Before the claim, so that a URL that is refused uses up no key.
     async preHandler (request) {
@@ -40,12 +39,12 @@ const creating: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, 
       if (!parsed.ok) throw new FST_API_URL_INVALID(parsed.reason)
       request.shareUrl = parsed
     }
-  }, async ({ shareUrl, user, routeOptions }, reply) => {
+  }, ({ shareUrl, user, routeOptions }, reply) => reply.transaction(async (tx) => {
     if (shareUrl === null) throw new Error('the preHandler has not run')
-    const share = await shares.create(user.sub, shareUrl)
+    const share = await shares.create(tx, user.sub, shareUrl)
     if (share === null) throw new FST_API_USER_UNKNOWN()
-    return reply.code(201).header('location', `${routeOptions.url}/${share.id}`).send(toBody(share))
-  })
+    return { status: 201, headers: { location: `${routeOptions.url}/${share.id}` }, body: toBody(share) }
+  }))
 }
 
 const reading: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, { shares }) => {

@@ -52,11 +52,14 @@ RETURNING 1 AS done`
 
 export const get = `SELECT ${columns} FROM idempotency_records WHERE id = $1 AND expires_at > now()`
 
-/** Input: $3 fingerprint, $4 state, $5 retention, $6 age, $7 status, $8 headers, $9 body. Output: a row when the record is written. */
+/**
+ * Input: $3 fingerprint, $4 state, $5 retention, $6 age, $7 status, $8 headers, $9 body. Output: a row when the record is written. It counts as
+ * mirrored: a retry that does not know of it meets it at the end of its own transaction, so no claim has to ask for it.
+ */
 export const finishIn = `
-INSERT INTO idempotency_records AS held (id, token, fingerprint, state, lease_until, expires_at, completed_at, status, headers, body)
+INSERT INTO idempotency_records AS held (id, token, fingerprint, state, lease_until, expires_at, completed_at, status, headers, body, mirrored)
 VALUES ($1, $2, $3, $4, statement_timestamp(), statement_timestamp() + ($5::float8 - $6::float8) * interval '1 ms',
-  statement_timestamp() - $6::float8 * interval '1 ms', $7, $8::jsonb, $9)
+  statement_timestamp() - $6::float8 * interval '1 ms', $7, $8::jsonb, $9, true)
 ${upsertFinished}
 RETURNING 1 AS done`
 

@@ -48,10 +48,10 @@ await t.test('the options that are known are those of the tables', async (t) => 
 
 await t.test('the defaults are those of the tables', async (t) => {
   const documented = Object.fromEntries([...table('in `config.idempotency`:'), ...table('Of the plugin only:')].map(([name, , value]) => [codeOf(name), codeOf(value)]))
-  const { store, principal, onStoreFailure, onConcurrent, guarantee, metrics, ...rest } = documented
+  const { store, principal, transactions, onStoreFailure, onConcurrent, guarantee, metrics, ...rest } = documented
   const { onConcurrent: reject, ...expected } = defaults
   t.same(rest, Object.fromEntries(Object.entries(expected).map(([name, value]) => [name, written(value)])))
-  t.same([store, principal, metrics], ['none', 'none', 'fastify.metrics'])
+  t.same([store, principal, transactions, metrics], ['none', 'none', 'store.postgres', 'fastify.metrics'])
   t.match(onStoreFailure, /^'proceed'/)
   t.match(onConcurrent, new RegExp(`^'${reject}'; 'wait' `))
   t.match(guarantee, /^'mirrored' with Redis and Postgres, else 'fast'$/)

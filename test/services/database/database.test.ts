@@ -1,5 +1,8 @@
+import { PrismaPg } from '@prisma/adapter-pg'
 import t from 'tap'
+import { PrismaClient } from '../../../prisma/generated/client.js'
 import { createDatabase } from '../../../services/database/index.js'
+import { createPool } from '../../../services/database/pool.js'
 import type { Log } from '../../../services/log.js'
 import { silentLog } from '../../../services/log.js'
 import { testDatabase, until } from '../../helper.js'
@@ -69,6 +72,19 @@ await t.test('a killed backend is logged, ends no process, and the pool goes on'
     }
   }
   t.equal(await database.prisma.user.count(), 0)
+})
+
+await t.test('a transaction of Prisma whose ROLLBACK was not answered is not handed to the next query', async (t) => {
+  const url = await testDatabase(t)
+  const pool = createPool({ url, size: 1, queryTimeout: 300, log: silentLog })
+  t.teardown(() => pool.end())
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  await pool.query('CREATE TABLE written (name text)')
+  await t.rejects(prisma.$transaction(async (tx) => { await tx.$executeRawUnsafe("INSERT INTO written VALUES ('undone') RETURNING pg_sleep(2)") }))
+  await until('the next one is served', async () => await pool.query("INSERT INTO written VALUES ('kept')").catch(() => null))
+  const other = createPool({ url, size: 1, log: silentLog })
+  t.teardown(() => other.end())
+  t.same((await other.query('SELECT name FROM written')).rows, [{ name: 'kept' }])
 })
 
 await t.test('Prisma and pg share one pool', async (t) => {
