@@ -1,4 +1,5 @@
 import t from 'tap'
+import { until } from '../../helper.js'
 import { build, gate, post } from './helper.js'
 import { addEffectRoute, insert, world } from './transactions.js'
 import type { EitherTx, Kind } from './transactions.js'
@@ -79,7 +80,7 @@ for (const kind of ['pg', 'Prisma'] as Kind[]) {
     addEffectRoute(app, async () => { inside.open(); await go.opened })
     const answer = post(app, '/')
     await inside.opened
-    while ((await pool.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'")).rowCount !== 0);
+    await until('it is rolled back', async () => (await pool.query("SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'")).rowCount === 0)
     go.open()
     t.equal((await answer).statusCode, 500)
     t.same(await effects(), [])

@@ -81,9 +81,10 @@ await t.test('a transaction of Prisma whose ROLLBACK was not answered is not han
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   await pool.query('CREATE TABLE written (name text)')
   await t.rejects(prisma.$transaction(async (tx) => { await tx.$executeRawUnsafe("INSERT INTO written VALUES ('undone') RETURNING pg_sleep(2)") }))
-  await until('the next one is served', async () => await pool.query("INSERT INTO written VALUES ('kept')").catch(() => null))
   const other = createPool({ url, size: 1, log: silentLog })
   t.teardown(() => other.end())
+  await until('its statement has ended', async () => (await other.query("SELECT FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)' AND state = 'active' AND pid <> pg_backend_pid()")).rowCount === 0)
+  await pool.query("INSERT INTO written VALUES ('kept')")
   t.same((await other.query('SELECT name FROM written')).rows, [{ name: 'kept' }])
 })
 
