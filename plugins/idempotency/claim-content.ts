@@ -6,7 +6,7 @@ import { kAsked } from './types.js'
 import type { Fires, ProtectedRoute } from './types.js'
 
 /** Layer 2: a request without a key is known by its content. One that has no principal, or a body whose bytes are not here, runs as it is. */
-export function claimContent (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, { windows, doubleFires, settings }: Fires, done: (error?: Error) => void): void {
+export function claimContent (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, { windows, doubleFires, settings }: Fires, done: () => void): void {
   const scope = scopeOf(request, route.settings)
   const { print, params } = request[kAsked] ?? askedFor(request, route)
   if (scope === null || !print.ok) return done()

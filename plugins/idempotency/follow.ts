@@ -6,10 +6,8 @@ import * as errors from './errors.js'
 import { run } from './run.js'
 import type { ProtectedRoute } from './types.js'
 
-type Done = (error?: Error) => void
-
 /** Does with the request what the engine decided. */
-export function follow (decision: Decision, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, key: string, layer: Layer, done: Done): void {
+export function follow (decision: Decision, request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, key: string, layer: Layer, done: () => void): void {
   switch (decision.action) {
     case 'run':
       route.observer.outcome(layer, 'executed')
@@ -17,19 +15,10 @@ export function follow (decision: Decision, request: FastifyRequest, reply: Fast
       return done()
     case 'replay':
       route.observer.outcome(layer, decision.coalesced ? 'coalesced' : 'replayed')
-      return replay(decision, reply, done)
+      return sendReplay(reply, decision.response, decision.coalesced ? 'coalesced' : 'replayed')
     case 'conflict': return refuse(reply, route, layer, 'conflict', new errors.FST_IDEMPOTENCY_IN_FLIGHT(), secondsOf(decision.leaseLeft))
     case 'mismatch': return refuse(reply, route, layer, 'mismatch', new errors.FST_IDEMPOTENCY_KEY_REUSED())
     case 'tombstone': return refuse(reply, route, layer, 'tombstone', new errors.FST_IDEMPOTENCY_RESULT_UNAVAILABLE())
-  }
-}
-
-/** A header that cannot be sent throws here as it threw when the handler sent it, and would end the process where a promise is all that calls. */
-function replay ({ response, coalesced }: Extract<Decision, { action: 'replay' }>, reply: FastifyReply, done: Done): void {
-  try {
-    sendReplay(reply, response, coalesced ? 'coalesced' : 'replayed')
-  } catch (error) {
-    done(error instanceof Error ? error : new Error(String(error)))
   }
 }
 

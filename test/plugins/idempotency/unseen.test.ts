@@ -109,7 +109,7 @@ await t.test('the 503 of handlerTimeout goes out while the handler runs, and doe
   finish.open()
   t.match(await send(), /^HTTP\/1.1 409 /)
   t.equal(runs, 1)
-  t.same(calls, ['claim', 'claim', 'claim'])
+  t.same(calls, ['claim'], 'this process knows that it runs')
 })
 
 await t.test('a handler within its handlerTimeout is kept as any other', async (t) => {
