@@ -30,7 +30,7 @@ export function createClaimHook (route: ProtectedRoute): Hook {
   }
 }
 
-function claimKey (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, done: (error?: Error) => void): void {
+function claimKey (request: FastifyRequest, reply: FastifyReply, route: ProtectedRoute, done: () => void): void {
   const { settings } = route
   const parsed = parseKey(headerLines(request.raw.rawHeaders, 'idempotency-key'), settings.maxKeyLength)
   if (!parsed.ok) return refuse(reply, route, 'key', 'invalid', new errors.FST_IDEMPOTENCY_KEY_INVALID(parsed.reason))

@@ -89,7 +89,7 @@ await t.test('a retention shorter than the lease fails the boot: the claim would
 await t.test('what Postgres has to promise is refused without it, and taken with it', async (t) => {
   for (const guarantee of ['mirrored', 'transactional'] as const) {
     await t.rejects(boot({ guarantee }), { code: 'FST_IDEMPOTENCY_OPTION_INVALID', message: `option \`guarantee\` must be 'fast' where the store has no postgres, got '${guarantee}' (string)` })
-    await t.resolves(boot({ guarantee, store: { postgres: { query () {} } } }))
+    await t.resolves(boot({ guarantee, store: { postgres: { query () {}, connect () {} } } }))
   }
   await t.resolves(boot({ guarantee: 'fast' }))
   const app = await build(t)
