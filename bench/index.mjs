@@ -1,71 +1,47 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { countPerRequest, measureRound } from './measure.mjs'
+import { clean, countPerRequest, measureRound } from './measure.mjs'
 import { readOptions } from './options.mjs'
-import { describeRedis, openRedis, removeKeys } from './redis.mjs'
 import { comparison, environment, table } from './report.mjs'
-import { startProcess } from './rpc.mjs'
+import { runBenchmark } from './session.mjs'
+import { targets } from './targets.mjs'
 import { chooseVariants } from './variants.mjs'
 
 /** Keys that a killed run leaves behind live this long, ms. */
 const retention = 600_000
 
-const interrupted = new AbortController()
-for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => interrupted.abort(new Error(`ended by ${name}`)))
+await runBenchmark(async (session) => {
+  const options = readOptions({ rounds: 5, duration: 3, warmup: 1, connections: 64 }, ['only', 'profile'])
+  const variants = chooseVariants(options.only?.split(',') ?? null)
+  const load = session.start('load.mjs')
+  const results = []
+  for (const variant of variants) results.push(await startVariant(variant, load, session, options))
+  await measureRounds(results, session, options)
+  const settings = `${options.connections} connections, ${options.rounds} rounds of ${options.duration} s after ${options.warmup} s of warm-up; medians of the rounds`
+  console.log(['', ...await environment(session), settings, '', table(results), '', comparison(results, targets)].join('\n'))
+})
 
-try {
-  await main(readOptions(process.argv.slice(2)), interrupted.signal)
-} catch (error) {
-  console.error(interrupted.signal.aborted ? interrupted.signal.reason.message : error)
-  process.exitCode = 1
-}
-
-async function main (options, signal) {
-  const variants = chooseVariants(options.only)
-  if (!existsSync(new URL('../dist/plugins/idempotency/index.js', import.meta.url))) throw new Error('dist is missing: run `npm run build` first')
-  const cleanups = []
-  try {
-    const { url, redis, release } = await openRedis({ signal, log: console.error })
-    const prefix = `holdfast-bench:${randomBytes(6).toString('hex')}`
-    cleanups.push(release, async () => { redis.disconnect() }, () => removeKeys(redis, prefix))
-    const start = (file, execArgv) => {
-      const started = startProcess(file, { signal, execArgv })
-      cleanups.push(started.end)
-      return started
-    }
-    const load = start('load.mjs')
-    const results = []
-    for (const variant of variants) {
-      const server = start('server.mjs', options.profile === null ? [] : profilerOf(options.profile, variant))
-      server.address = await server.ask('start', { guard: variant.guard, redisUrl: url, prefix, retention })
-      results.push({ variant, server, rounds: [], commands: await countPerRequest({ variant, server, redis, prefix }) })
-    }
-    await measureRounds(results, { load, redis, prefix, options })
-    console.log(['', ...environment(options, await describeRedis(redis)), '', table(results), '', ...comparison(results)].join('\n'))
-  } finally {
-    for (const cleanup of cleanups.reverse()) await cleanup().catch(fail)
-  }
+/** A server with a database of its own where it needs one, so that no variant meets another's rows. */
+async function startVariant (variant, load, session, { profile }) {
+  const { guard, stores, options, name } = variant
+  const prefix = `${session.prefix}:${name}`
+  const database = guard.includes('transaction') || stores?.includes('postgres') ? await session.database() : null
+  const server = session.start('server.mjs', profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profile)}`, `--cpu-prof-name=${name}.cpuprofile`])
+  server.address = await server.ask('start', { guard, stores, options, redisUrl: session.redisUrl, databaseUrl: database?.url, prefix, retention })
+  const context = { variant, server, load, database, prefix, rounds: [] }
+  context.commands = await countPerRequest(context, { redis: session.redis, prefix })
+  await clean(context, { redis: session.redis, prefix })
+  return context
 }
 
 /** The order rotates, so that no variant always follows the same one or always comes first. */
-async function measureRounds (results, { load, redis, prefix, options }) {
+async function measureRounds (results, { redis }, options) {
   for (let round = 0; round < options.rounds; round++) {
     for (let turn = 0; turn < results.length; turn++) {
-      const { variant, server, rounds } = results[(round + turn) % results.length]
-      const result = await measureRound({ variant, server, load, options })
-      rounds.push(result)
-      console.error(`round ${round + 1}/${options.rounds}  ${variant.name.padEnd(16)} ${Math.round(result.rate)} req/s`)
-      await removeKeys(redis, prefix)
+      const context = results[(round + turn) % results.length]
+      const result = await measureRound(context, options)
+      context.rounds.push(result)
+      console.error(`round ${round + 1}/${options.rounds}  ${context.variant.name.padEnd(20)} ${Math.round(result.rate)} req/s`)
+      await clean(context, { redis, prefix: context.prefix })
     }
   }
-}
-
-function profilerOf (directory, { name }) {
-  return ['--cpu-prof', `--cpu-prof-dir=${resolve(directory)}`, `--cpu-prof-name=${name}.cpuprofile`]
-}
-
-function fail (error) {
-  console.error(error)
-  process.exitCode = 1
 }

@@ -1,38 +1,45 @@
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { createHistogram } from 'node:perf_hooks'
 import autocannon from 'autocannon'
+import { filledBody, filledKey } from './filled.mjs'
 import { answerCalls } from './rpc.mjs'
 
 answerCalls({ run })
 
 /**
  * Sends requests over `connections` connections, each its next one when the last was answered, for `warmup` + `duration` seconds; only the
- * answers of the last `duration` are measured, all of them are checked.
+ * answers of the last `duration` are measured, all of them are checked. With `amount` it sends so many requests instead.
  *
  * @param mark name and value of a header that every answer must have, or null
- * @param replays finished keys and their answers, sent in turn; null sends a new key each time
+ * @param replays finished keys and their answers, sent in turn; or how many filled ones there are, sent at random; null sends a new key each time
  */
-async function run ({ url, body, connections, warmup, duration, mark, replays }) {
+async function run ({ url, body, connections, warmup = 0, duration = 0, amount, mark, replays = null }) {
   const measured = createMeasure(performance.now() + warmup * 1_000, duration * 1_000)
-  const checked = createCheck(mark, replays)
-  const nextKey = createKeys(replays)
+  const checked = createCheck(mark, replays === null)
+  const next = createKeys(replays)
   const cpu = process.cpuUsage()
   const started = performance.now()
   const { errors, mismatches } = await autocannon({
     url,
     connections,
-    duration: warmup + duration,
+    ...(amount === undefined ? { duration: warmup + duration } : { amount }),
     sampleInt: 100,
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body,
     verifyBody: checked.body,
     setupClient (client) {
-      client.setHeaders({ 'idempotency-key': nextKey() })
+      let asked
+      const ask = () => {
+        asked = next()
+        client.setHeaders({ 'idempotency-key': asked.key })
+      }
+      ask()
       client.on('headers', checked.head)
       client.on('response', (status, bytes, ms) => {
         measured.record(ms)
-        client.setHeaders({ 'idempotency-key': nextKey() })
+        checked.expect(asked.body) // autocannon calls verifyBody right after this
+        ask()
       })
     }
   })
@@ -40,9 +47,15 @@ async function run ({ url, body, connections, warmup, duration, mark, replays })
   return { ...measured.result(), busy: (user + system) / 1_000 / (performance.now() - started), errors, mismatches, ...checked.result() }
 }
 
+/** Each key with the answer it has to get, null for any. */
 function createKeys (replays) {
+  if (replays === null) return () => ({ key: randomUUID(), body: null })
   let turn = 0
-  return () => replays === null ? randomUUID() : replays[turn++ % replays.length].key
+  if (Array.isArray(replays)) return () => replays[turn++ % replays.length]
+  return () => {
+    const number = randomInt(replays)
+    return { key: filledKey(number), body: filledBody(number) }
+  }
 }
 
 function createMeasure (from, length) {
@@ -63,18 +76,19 @@ function createMeasure (from, length) {
   }
 }
 
-/** A replay is to be marked so and to have one of the stored bodies, any other answer is not to be marked so and to have a body of its own. */
-function createCheck (mark, replays) {
-  const bodies = new Set(replays?.map(({ body }) => body))
+/** A replay is to be marked so and to have the body of its own key, any other answer is not to be marked so and to have a body of its own. */
+function createCheck (mark, isFirst) {
+  let expected = null
   let wrongStatus = 0
   let wrongMark = 0
   return {
     head ({ statusCode, headers }) {
       if (statusCode !== 201) wrongStatus++
       if (mark !== null && headers[headers.indexOf(mark[0]) + 1] !== mark[1]) wrongMark++
-      if (replays === null && headers.includes('idempotent-replayed')) wrongMark++
+      if (isFirst && headers.includes('idempotent-replayed')) wrongMark++
     },
-    body: (text) => replays === null ? text.startsWith('{"id":') : bodies.has(text),
+    expect (body) { expected = body },
+    body: (text) => expected === null ? text.startsWith('{"id":') : text === expected,
     result: () => ({ wrongStatus, wrongMark })
   }
 }

@@ -1,22 +1,11 @@
-import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
 
-/** Redis of REDIS_URL, or one started for this run without persistence and stopped after it. */
-export async function openRedis ({ signal, log }) {
-  const url = process.env.REDIS_URL
-  if (url) return { url, ...connect(url), release: async () => {} }
-  const { acquireServices } = await import('../dist/services/embedded/index.js')
-  const directory = fileURLToPath(new URL('.holdfast', import.meta.url))
-  const { redisUrl, release } = await acquireServices({ directory, need: { postgres: false, redis: true }, log, signal })
-  const opened = { url: redisUrl, ...connect(redisUrl), release }
-  await opened.redis.config('SET', 'appendonly', 'no')
-  return opened
-}
-
-function connect (url) {
+/** @param keep leave the server's settings alone: it is not ours */
+export async function openRedis (url, { keep }) {
   const redis = new Redis(url)
   redis.on('error', (error) => console.error(`Redis: ${error.message}`))
-  return { redis }
+  if (!keep) await redis.config('SET', 'appendonly', 'no')
+  return redis
 }
 
 export async function describeRedis (redis) {
@@ -49,8 +38,21 @@ export async function countCommands (redis, prefix, send) {
   return counts
 }
 
-export async function removeKeys (redis, prefix) {
+/** Keys by hundreds. */
+export async function * keysOf (redis, prefix) {
   for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 2_000 })) {
-    if (keys.length > 0) await redis.unlink(...keys)
+    if (keys.length > 0) yield keys
+  }
+}
+
+export async function removeKeys (redis, prefix) {
+  for await (const keys of keysOf(redis, prefix)) await redis.unlink(...keys)
+}
+
+/** Records go, the generation stays: without it the plugin would take Redis for one that has lost its data, and ask Postgres for every new key. */
+export async function removeRecords (redis, prefix) {
+  for await (const keys of keysOf(redis, prefix)) {
+    const records = keys.filter((key) => !key.endsWith(':generation') && !key.endsWith(':recovery'))
+    if (records.length > 0) await redis.unlink(...records)
   }
 }

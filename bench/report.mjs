@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
+import { describePostgres } from './postgres.mjs'
+import { describeRedis } from './redis.mjs'
 
 /** @param results per variant: `variant`, `rounds` (in the order of all variants), `commands` */
 export function table (results) {
@@ -24,28 +26,33 @@ function row ({ variant, rounds, commands }, bare) {
   ]
 }
 
-/** One line for each kind of answer that was measured on both sides. */
-export function comparison (results) {
+/** One row for each target whose two variants were measured. `by CPU`: the same ratio, had the server's own CPU time been all that counts. */
+export function comparison (results, targets) {
   const roundsOf = (name) => results.find(({ variant }) => variant.name === name)?.rounds
-  return ['first', 'replay'].flatMap((answers) => {
-    const [ours, peer] = [roundsOf(`holdfast-${answers}`), roundsOf(`peer-${answers}`)]
-    if (ours === undefined || peer === undefined) return []
-    return [`Holdfast / node-idempotency, ${answers}: ${ratio(ours, peer, 'rate').toFixed(2)} × req/s, ${ratio(ours, peer, 'cpu').toFixed(2)} × server CPU per request`]
+  const rows = targets.flatMap(({ what, of, by, atLeast }) => {
+    const [ours, others] = [roundsOf(of), roundsOf(by)]
+    if (ours === undefined || others === undefined) return []
+    const rate = ratio(ours, others, 'rate')
+    return [[what, `≥ ${atLeast}`, rate.toFixed(2), ratio(others, ours, 'cpu').toFixed(2), verdict(rate >= atLeast)]]
   })
+  return align([['what', 'target', 'by req/s', 'by CPU', ''], ...rows])
+}
+
+export function verdict (isMet) {
+  return isMet ? 'met' : 'not met'
 }
 
 /** Rounds stand beside each other in time, so they are compared one by one: what slows the machine for a while slows both. */
-function ratio (rounds, others, name) {
+export function ratio (rounds, others, name) {
   return median(rounds.map((round, index) => round[name] / others[index][name]))
 }
 
-export function environment ({ rounds, duration, warmup, connections }, redis) {
-  const ours = lockedVersions('../package-lock.json', ['fastify', 'ioredis'])
+export async function environment ({ redis, postgres }) {
+  const ours = lockedVersions('../package-lock.json', ['fastify', 'ioredis', 'pg', '@prisma/client'])
   const theirs = lockedVersions('package-lock.json', ['@node-idempotency/core', '@node-idempotency/storage-adapter-redis', 'redis', 'autocannon'])
   return [
-    `Node ${process.versions.node}, Redis ${redis}, ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), ${process.platform} ${process.arch}`,
-    [...ours, ...theirs].join(', '),
-    `${connections} connections, ${rounds} rounds of ${duration} s after ${warmup} s of warm-up; medians of the rounds`
+    `Node ${process.versions.node}, Redis ${await describeRedis(redis)}, Postgres ${await describePostgres(postgres)}, ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), ${process.platform} ${process.arch}`,
+    [...ours, ...theirs].join(', ')
   ]
 }
 
@@ -54,18 +61,18 @@ function lockedVersions (file, names) {
   return names.map((name) => `${name} ${packages[`node_modules/${name}`].version}`)
 }
 
-function median (values) {
+export function median (values) {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-function whole (value) {
+export function whole (value) {
   return Math.round(value).toLocaleString('en')
 }
 
 /** A Markdown table, aligned: it is read in a terminal and pasted into a README. */
-function align (rows) {
+export function align (rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
   const lines = rows.map((row) => `| ${row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])).join(' | ')} |`)
   const rule = `| ${widths.map((width, column) => column === 0 ? '-'.repeat(width) : '-'.repeat(width - 1) + ':').join(' | ')} |`

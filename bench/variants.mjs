@@ -1,21 +1,27 @@
+const created = ['idempotency-status', 'created']
 const replayed = ['idempotent-replayed', 'true']
 
 /**
- * `guard` names the module in guards/ that the server registers, `answers` tells which requests are sent, `mark` is a header that every answer
- * must have: a request that slipped past its protection would be fast.
+ * `guard` names the module in guards/ that the server registers, `stores` and `options` are for it. `answers` tells which requests are sent, `mark` is a
+ * header that every answer must have: a request that slipped past its protection would be fast. `rows` names the tables that must have one row for each
+ * run of the handler, once the mirror has written them.
  */
 export const variants = [
   { name: 'bare', guard: 'none', answers: 'first', mark: null, title: 'bare route' },
   { name: 'two-commands', guard: 'two-commands', answers: 'first', mark: null, title: 'two ioredis commands, no plugin' },
-  { name: 'holdfast-first', guard: 'holdfast', answers: 'first', mark: ['idempotency-status', 'created'], title: 'Holdfast, first requests' },
-  { name: 'holdfast-replay', guard: 'holdfast', answers: 'replay', mark: replayed, title: 'Holdfast, replays' },
+  { name: 'fast-first', guard: 'holdfast', stores: ['redis'], answers: 'first', mark: created, title: 'Holdfast `fast`, first requests' },
+  { name: 'mirrored-first', guard: 'holdfast', stores: ['redis', 'postgres'], answers: 'first', mark: created, rows: ['idempotency_records'], title: 'Holdfast `mirrored`, first requests' },
+  { name: 'local-replay', guard: 'holdfast', stores: ['redis'], answers: 'replay', mark: replayed, title: 'Holdfast, replays from memory' },
+  { name: 'redis-replay', guard: 'holdfast', stores: ['redis'], options: { localCache: { maxRecords: 0 } }, answers: 'replay', mark: replayed, title: 'Holdfast, replays from Redis' },
   { name: 'peer-first', guard: 'node-idempotency', answers: 'first', mark: null, title: 'node-idempotency, first requests' },
-  { name: 'peer-replay', guard: 'node-idempotency', answers: 'replay', mark: replayed, title: 'node-idempotency, replays' }
+  { name: 'peer-replay', guard: 'node-idempotency', answers: 'replay', mark: replayed, title: 'node-idempotency, replays' },
+  { name: 'prisma', guard: 'prisma-transaction', answers: 'first', mark: null, rows: ['users'], title: 'Prisma transaction, no plugin' },
+  { name: 'transactional-first', guard: 'transactional', answers: 'first', mark: created, rows: ['users', 'idempotency_records'], title: 'Holdfast `transactional`, first requests', needs: 'transactions' }
 ]
 
 /** @param names those to keep, null for all; the bare route stays in any case, as everything is compared with it */
 export function chooseVariants (names) {
-  if (names === null) return variants
+  if (names === null) return variants.filter(({ needs }) => needs === undefined)
   const unknown = names.find((name) => !variants.some((variant) => variant.name === name))
   if (unknown !== undefined) throw new TypeError(`--only takes ${variants.map(({ name }) => name).join(', ')}, got ${unknown}`)
   return variants.filter(({ name }) => name === 'bare' || names.includes(name))
