@@ -41,7 +41,8 @@ async function measureRounds (results, { redis }, options) {
       const result = await measureRound(context, options)
       context.rounds.push(result)
       console.error(`round ${round + 1}/${options.rounds}  ${context.variant.name.padEnd(20)} ${Math.round(result.rate)} req/s`)
-      await clean(context, { redis, prefix: context.prefix })
+      const missing = await clean(context, { redis, prefix: context.prefix })
+      if (missing > 0) console.error(`${context.variant.name}: Postgres did not keep pace, ${missing} of ${result.answered} records were not mirrored`)
     }
   }
 }

@@ -14,7 +14,7 @@ const allowedGrowth = 2
 /** Shares of all requests after which the heap is looked at. By the first, the cache of finished records is long full. */
 const looks = [0.2, 0.6, 1]
 
-const variant = { name: 'memory', answers: 'first', mark: ['idempotency-status', 'created'], rows: ['idempotency_records'] }
+const variant = { name: 'memory', answers: 'first', mark: ['idempotency-status', 'created'], rows: ['idempotency_records'], mirrored: true }
 
 await runBenchmark(async (session) => {
   const { requests, connections } = readOptions({ requests: 1_000_000, connections: 64 })
@@ -57,8 +57,8 @@ async function measureHeap (session, requests, connections) {
     const amount = Math.round(requests * share) - sent
     await runLoad({ variant, server, load }, { connections, amount })
     sent += amount
-    await clean({ variant, ...context }, { redis: session.redis, prefix })
-    seen.push({ sent, ...await server.ask('heap') })
+    const unmirrored = await clean({ variant, ...context }, { redis: session.redis, prefix })
+    seen.push({ sent, unmirrored, ...await server.ask('heap') })
     console.error(`${sent} requests  ${JSON.stringify(seen.at(-1))}`)
   }
   return seen
