@@ -24,7 +24,7 @@ export function createSettler (deps: SettlerDeps): Settler {
     async complete (claim, response) {
       const held = inFlight.find(claim) ?? { claim, inRedis: true, inPostgres: false }
       try {
-        return await completeHeld(deps, held, response)
+        return await completeHeld(deps, { ...held, claim }, response)
       } finally {
         inFlight.remove(claim)
       }
