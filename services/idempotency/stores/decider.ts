@@ -12,6 +12,8 @@ export interface DeciderDeps {
   tier: Tier
   recall: Recall
   inFlight: InFlight
+  /** Gives a claim back where it is held. */
+  release: (claim: Claim) => Promise<boolean>
   log: Log
 }
 
@@ -25,32 +27,46 @@ export interface Decider {
 const maxTries = 3
 
 export function createDecider (deps: DeciderDeps): Decider {
-  const { link, postgres, tier, inFlight } = deps
-  const claimInPostgres = async (claim: Claim): Promise<ClaimResult> => {
-    const result = await postgres.claim(claim)
-    if (result.state === 'claimed') inFlight.add(claim, 'inPostgres')
-    return result
+  const { link, postgres, tier, inFlight, release, log } = deps
+  /** The request does not run under this claim: a retry must not wait for its lease. */
+  const giveBack = async (claim: Claim): Promise<void> => {
+    if (inFlight.find(claim) === undefined) return
+    await release(claim).catch((err: unknown) => { log.warn({ err }, 'a claim could not be given back: it ends with its lease') })
   }
 
   return {
     async claim (claim) {
-      for (let tries = 0; tries < maxTries; tries++) {
-        if (tier.ready() !== null) await tier.ready()
-        if (tier.mode() === 'postgres') break
-        const result = tier.mode() === 'redis' ? await claimInRedis(deps, claim) : await claimInBoth(deps, claim)
-        if (result !== again) return result
+      try {
+        const result = await decide(deps, claim)
+        if (result.state !== 'claimed') await giveBack(claim)
+        return result
+      } catch (error) {
+        await giveBack(claim)
+        throw error
       }
-      return await claimInPostgres(claim)
     },
     async get (id) {
       const found = tier.mode() === 'postgres' ? again : await ask(deps, () => link.get(id))
-      // What runs in Redis, or is not there, may be finished in Postgres.
-      return found === again || found === null || found.state === 'running' ? await postgres.get(id) ?? (found === again ? null : found) : found
+      if (found === again) return await postgres.get(id)
+      if (found !== null && found.state !== 'running') return found
+      // It may be finished in Postgres. If that cannot be had, what Redis says is enough to wait on: who then claims asks again.
+      return await postgres.get(id).catch((err: unknown) => { log.debug({ err }, 'Postgres could not be asked for a record') }) ?? found
     }
   }
 }
 
-/** Redis failed in the middle: the tier has changed, or the generation. */
+async function decide (deps: DeciderDeps, claim: Claim): Promise<ClaimResult> {
+  const { tier } = deps
+  for (let tries = 0; tries < maxTries; tries++) {
+    while (tier.ready() !== null) await tier.ready()
+    if (tier.mode() === 'postgres') break
+    const result = tier.mode() === 'redis' ? await claimInRedis(deps, claim) : await claimInBoth(deps, claim)
+    if (result !== again) return result
+  }
+  return await claimInPostgres(deps, claim)
+}
+
+/** Redis failed in the middle: the tier has changed, or the generation. With the same token the claim is granted again. */
 const again = Symbol('again')
 
 async function ask<T> ({ tier }: DeciderDeps, call: () => Promise<T>): Promise<T | typeof again> {
@@ -64,42 +80,36 @@ async function ask<T> ({ tier }: DeciderDeps, call: () => Promise<T>): Promise<T
 
 /** A new key is taken for new when Postgres, where it may know better, has nothing of it either. */
 async function claimInRedis (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
-  const { link, recall, inFlight } = deps
+  const { link, recall, inFlight, tier } = deps
   const result = await ask(deps, () => link.claim(claim))
   if (result === again) return again
   if (result.state === 'claimed') inFlight.add(claim, 'inRedis')
   else if (result.state !== 'running') return result
-  const giveBack = async (): Promise<void> => {
-    if (result.state !== 'claimed') return
-    inFlight.remove(claim)
-    await ask(deps, () => link.release(claim)) // the request does not run under this claim: a retry must not wait for its lease
-  }
-  try {
-    const earlier = await recall.find(claim, result)
-    if (earlier !== null) await giveBack()
-    return earlier ?? result
-  } catch (error) {
-    await giveBack()
-    throw error
-  }
+  if (tier.mode() === 'postgres') return again // the answer came after the others were handed over
+  const earlier = await recall.find(claim, result)
+  if (earlier === null) return result
+  if (!isPast(earlier, claim)) return earlier
+  return result.state === 'claimed' ? { state: 'claimed', recovered: true } : result
+}
+
+async function claimInPostgres ({ postgres, inFlight }: DeciderDeps, claim: Claim): Promise<ClaimResult> {
+  const result = await postgres.claim(claim)
+  if (result.state === 'claimed') inFlight.add(claim, 'inPostgres')
+  return result
 }
 
 /**
- * While instances come back from an outage, at different moments. Postgres decides for all of them; what was decided in Redis, before the outage or
- * by an instance that is through with this, is looked for after the claim in Postgres, and they look in Postgres after their claim in Redis: so at
- * least one of two sees the other.
+ * While instances come back from an outage, at different moments: those that are not back yet claim in Postgres, those that are through with this,
+ * or never saw the outage, in Redis.
  */
 async function claimInBoth (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
-  const { link, postgres, inFlight } = deps
-  const result = await postgres.claim(claim)
-  if (result.state !== 'claimed') return result
-  inFlight.add(claim, 'inPostgres')
-  const found = await ask(deps, () => link.get(claim.id))
-  if (found === again) return again // with the same token, Postgres grants it again
-  if (found === null || found.token === claim.token || isPast(found, claim)) return result
-  inFlight.remove(claim)
-  await postgres.release(claim)
-  return found
+  const { link, inFlight } = deps
+  const first = await claimInPostgres(deps, claim)
+  if (first.state !== 'claimed') return first
+  const second = await ask(deps, () => link.claim(claim))
+  if (second === again || second.state !== 'claimed') return second
+  inFlight.add(claim, 'inRedis')
+  return first.recovered ? first : second
 }
 
 function isPast (found: StoredRecord, { fingerprint }: Claim): boolean {

@@ -35,22 +35,22 @@ export interface FailoverStore extends IdempotencyStore {
  * fault.
  */
 export async function openFailoverStore ({ redis, postgres, log, observer = noObserver, timings = {}, now = () => performance.now() }: FailoverStoreOptions): Promise<FailoverStore> {
-  const inFlight = createInFlight()
+  const inFlight = createInFlight(now)
   const recall = createRecall(postgres, now)
   const mirror = createMirror({ postgres, log, onFlush: (seconds) => { observer.mirrored(seconds * 1_000) } })
   const link: RedisLink = redis(() => { tier.failed(new Error('the connection to Redis was closed')).catch(() => {}) }) // an outage is never thrown back
   const handOver = async (): Promise<void> => {
-    const claims = inFlight.onlyInRedis()
-    const [held] = await Promise.all([claims.length === 0 ? [] : postgres.hold(claims.map(({ claim }) => claim)), mirror.flush()])
+    const claims = inFlight.all().filter(({ inPostgres }) => !inPostgres)
+    const held = await postgres.hold(claims.map(({ claim }) => claim))
     claims.forEach((claim, index) => { claim.inPostgres = held[index] === true })
+    await mirror.flush()
   }
   const reassert = async (): Promise<void> => {
     await Promise.all(inFlight.all().filter(({ inRedis }) => inRedis).map(({ claim }) => link.claim(claim)))
   }
-  const tier = createTier({ link, recall, handOver, reassert, busy: () => inFlight.count() > 0, log, observer, timings: { ...defaultTimings, ...timings } })
-  const deps = { link, postgres, tier, recall, mirror, inFlight, log }
-  const decider = createDecider(deps)
-  const settler = createSettler(deps)
+  const tier = createTier({ link, recall, handOver, reassert, busy: () => inFlight.all().length > 0, log, observer, timings: { ...defaultTimings, ...timings } })
+  const settler = createSettler({ link, postgres, tier, inFlight, mirror, log })
+  const decider = createDecider({ link, postgres, tier, recall, inFlight, release: settler.release, log })
   await tier.open()
 
   const subscribe: RedisLink['subscribe'] = (id, wake) => link.subscribe(id, wake).catch(() => () => {}) // looking now and then is enough

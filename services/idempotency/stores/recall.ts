@@ -11,33 +11,36 @@ export interface Recall {
   expectFor: (duration: number) => void
   /** How long Postgres will be asked, ms; 0 when it need not be. Throws when that can only be learned from Postgres and it cannot be had. */
   left: () => Promise<number>
-  /** The record that Postgres holds for the key, or null when it holds none or need not be asked. `seen` is what Redis says of it. */
+  /** What Postgres holds of another attempt at the key, or null when that is nothing or it need not be asked. `seen` is what Redis says of it. */
   find: (claim: Claim, seen: ClaimResult) => Promise<StoredRecord | null>
 }
 
 /** Remembers until when Postgres may know keys that Redis does not. */
 export function createRecall (postgres: Pick<PostgresStore, 'get' | 'lifetime'>, now: () => number): Recall {
   let until = 0
-  let unknown: Missing | null = null
+  let unknown: { missing: Missing } | null = null
+  let learning: Promise<void> | null = null
 
-  const learn = async (missing: Missing): Promise<void> => {
-    const lifetime = await postgres.lifetime(missing)
+  const learn = async (asked: { missing: Missing }): Promise<void> => {
+    const lifetime = await postgres.lifetime(asked.missing)
     until = Math.max(until, now() + lifetime)
-    if (unknown === missing) unknown = null
+    if (unknown === asked) unknown = null
   }
   const left = async (): Promise<number> => {
-    if (unknown !== null) await learn(unknown)
-    return Math.max(0, until - now())
+    for (;;) {
+      if (unknown === null) return Math.max(0, until - now())
+      await (learning ??= learn(unknown).finally(() => { learning = null })) // one query for all claims that wait for it
+    }
   }
 
   return {
-    expect (missing) { unknown = unknown === 'all' ? 'all' : missing },
+    expect (missing) { unknown = { missing: unknown?.missing === 'all' ? 'all' : missing } },
     expectFor (duration) { until = Math.max(until, now() + duration) },
     left,
     async find (claim, seen) {
       if (await left() === 0 && !isDoubtful(claim, seen)) return null
       const record = await postgres.get(claim.id)
-      return record === null || record.token === claim.token || (record.state === 'running' && record.leaseLeft <= 0) ? null : record
+      return record?.token === claim.token ? null : record
     }
   }
 }

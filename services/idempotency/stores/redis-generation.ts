@@ -18,8 +18,8 @@ export function isGenerationChanged (error: unknown): error is GenerationChanged
 export interface Renewal {
   /** The generation, or the server's process, is another than this process knew: records may be missing. */
   changed: boolean
-  /** There was no generation. */
-  created: boolean
+  /** This process is among the first to know: there was no generation, or the server's process is another. Processes that start later have to be told. */
+  lost: boolean
   /** How long the note that `announce` left still stands, ms. 0 when there is none. */
   recoveryLeft: number
 }
@@ -49,10 +49,11 @@ export function createGeneration (redis: Redis | Cluster, prefix: string): Gener
     await server.check()
     const fresh = randomUUID()
     const [found, left] = await answered(Promise.all([redis.set(key, fresh, 'NX', 'GET'), redis.pttl(note)]))
+    const lost = found === null || server.replaced()
     const changed = server.replaced() || (earlier !== '' && (found ?? fresh) !== earlier)
     server.accept()
     adopt(found ?? fresh)
-    return { changed, created: found === null, recoveryLeft: Math.max(0, left) }
+    return { changed, lost, recoveryLeft: Math.max(0, left) }
   }
   return {
     key,

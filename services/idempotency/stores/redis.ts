@@ -1,6 +1,7 @@
 import type { Claim, ClaimResult, StoredRecord, StoredResponse } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
 import { untilEnded } from '../wait.js'
+import { createInFlight } from './in-flight.js'
 import { createRedisLink, isGenerationChanged } from './redis-link.js'
 import type { Held, RedisLink, RedisLinkOptions } from './redis-link.js'
 
@@ -12,8 +13,7 @@ export type RedisStoreOptions = RedisLinkOptions
  */
 export function createRedisStore (options: RedisStoreOptions): IdempotencyStore {
   const link = createRedisLink(options)
-  /** Tokens. */
-  const running = new Set<string>()
+  const running = createInFlight(() => performance.now())
 
   const call = async <T>(attempt: () => Promise<T>): Promise<T> => {
     try {
@@ -26,10 +26,10 @@ export function createRedisStore (options: RedisStoreOptions): IdempotencyStore 
   }
   const claim = async (claim: Claim): Promise<ClaimResult> => {
     const result = await call(() => link.claim(claim))
-    if (result.state === 'claimed') running.add(claim.token)
+    if (result.state === 'claimed') running.add(claim, 'inRedis')
     return result
   }
-  const regained = async (lost: Claim): Promise<boolean> => running.has(lost.token) && (await claim(lost)).state === 'claimed'
+  const regained = async (lost: Claim): Promise<boolean> => running.find(lost) !== undefined && (await claim(lost)).state === 'claimed'
   const complete = (claim: Claim, response: StoredResponse | null): Promise<Held> => call(() => link.complete(claim, response))
   const get = (id: string): Promise<StoredRecord | null> => call(() => link.get(id))
   // Looking now and then is enough where SUBSCRIBE is not permitted; where Redis cannot be had at all, the look says so.
@@ -39,18 +39,20 @@ export function createRedisStore (options: RedisStoreOptions): IdempotencyStore 
     claim,
     async extend (claims) {
       const found = await call(() => link.extend(claims))
-      return await Promise.all(claims.map(async (claim, index) => found[index] === 'missing' ? await regained(claim) : found[index] === 'held'))
+      const held = await Promise.all(claims.map(async (claim, index) => found[index] === 'missing' ? await regained(claim) : found[index] === 'held'))
+      claims.forEach((claim, index) => { if (held[index] === true) running.extended(claim) })
+      return held
     },
     async complete (claim, response) {
       try {
         const found = await complete(claim, response)
         return found === 'held' || (found === 'missing' && await regained(claim) && await complete(claim, response) === 'held')
       } finally {
-        running.delete(claim.token)
+        running.remove(claim)
       }
     },
     async release (claim) {
-      running.delete(claim.token)
+      running.remove(claim)
       return await call(() => link.release(claim)) === 'held'
     },
     get,

@@ -1,7 +1,10 @@
 import type { Claim, StoredResponse } from '../record.js'
-import type { DeciderDeps } from './decider.js'
-import type { Held } from './in-flight.js'
+import type { Log } from '../../log.js'
+import type { Held, InFlight } from './in-flight.js'
 import type { Mirror } from './mirror.js'
+import type { PostgresStore } from './postgres.js'
+import type { RedisLink } from './redis-link.js'
+import type { Tier } from './tier.js'
 
 /** Extends and ends claims where they are. */
 export interface Settler {
@@ -10,19 +13,33 @@ export interface Settler {
   release: (claim: Claim) => Promise<boolean>
 }
 
-export interface SettlerDeps extends DeciderDeps {
+export interface SettlerDeps {
+  link: RedisLink
+  postgres: PostgresStore
+  tier: Tier
+  inFlight: InFlight
   mirror: Mirror
+  log: Log
 }
+
+type Where = Pick<Held, 'claim' | 'inRedis' | 'inPostgres'>
 
 export function createSettler (deps: SettlerDeps): Settler {
   const { link, postgres, inFlight } = deps
   return {
     async extend (claims) {
-      const [inRedis, inPostgres] = await Promise.all([extendInRedis(deps, claims), extendInPostgres(deps, claims)])
-      return claims.map(({ token }) => inRedis.get(token) ?? inPostgres.get(token) ?? false)
+      const inRedis = await extendInRedis(deps, claims)
+      const isHeld = ({ token }: Claim): boolean => inRedis?.has(token) === true
+      const inPostgres = await extendInPostgres(deps, claims, inRedis === null).catch((error: unknown) => {
+        if (!claims.every(isHeld)) throw error
+        return new Set<string>() // Redis has them all
+      })
+      const held = claims.map((claim) => isHeld(claim) || inPostgres.has(claim.token))
+      claims.forEach((claim, index) => { if (held[index] === true) inFlight.extended(claim) })
+      return held
     },
     async complete (claim, response) {
-      const held = inFlight.find(claim) ?? { claim, inRedis: true, inPostgres: false }
+      const held = await whereHeld(deps, claim)
       try {
         return await completeHeld(deps, { ...held, claim }, response)
       } finally {
@@ -30,19 +47,23 @@ export function createSettler (deps: SettlerDeps): Settler {
       }
     },
     async release (claim) {
-      const own = inFlight.find(claim)
-      const held = own ?? { claim, inRedis: true, inPostgres: false }
+      const held = await whereHeld(deps, claim)
+      const isOurs = inFlight.find(claim) !== undefined // then what Redis has lost is free as well
       inFlight.remove(claim)
+      const free: readonly unknown[] = isOurs ? ['held', 'missing'] : ['held']
       const released = await Promise.all([
-        held.inRedis && viaRedis(deps, async () => {
-          const found = await link.release(claim)
-          return found === 'held' || (found === 'missing' && own !== undefined) // what Redis lost is free
-        }),
+        held.inRedis && viaRedis(deps, () => link.release(claim)).then((found) => free.includes(found)),
         held.inPostgres && postgres.release(claim)
       ])
       return released.includes(true)
     }
   }
+}
+
+/** Known once it is handed over, or made again. What was forgotten with its lease is probably in Redis. */
+async function whereHeld ({ tier, inFlight }: SettlerDeps, claim: Claim): Promise<Where> {
+  while (tier.ready() !== null) await tier.ready()
+  return inFlight.find(claim) ?? { claim, inRedis: true, inPostgres: false }
 }
 
 /** What Redis answers, asked again after it was found to have lost its data; null when it cannot be had. */
@@ -57,32 +78,40 @@ async function viaRedis<T> ({ tier }: SettlerDeps, call: () => Promise<T>): Prom
   return null
 }
 
-/** Tokens that Redis holds. What it lost is made again, unless another attempt was quicker. */
-async function extendInRedis (deps: SettlerDeps, claims: readonly Claim[]): Promise<Map<string, true>> {
+/** Tokens that Redis holds, null when it cannot be had. What it lost is made again, unless another attempt was quicker. */
+async function extendInRedis (deps: SettlerDeps, claims: readonly Claim[]): Promise<Set<string> | null> {
   const { link, inFlight } = deps
-  const asked = claims.filter((claim) => inFlight.find(claim)?.inRedis === true)
-  if (asked.length === 0) return new Map()
-  const found = await viaRedis(deps, () => link.extend(asked)) ?? []
+  const asked = claims.filter((claim) => inFlight.find(claim)?.inRedis !== false)
+  if (asked.length === 0) return new Set()
+  const found = await viaRedis(deps, () => link.extend(asked))
+  if (found === null) return null
   const held = await Promise.all(asked.map(async (claim, index) =>
-    found[index] === 'missing' ? (await link.claim(claim)).state === 'claimed' : found[index] === 'held'))
-  return new Map(asked.filter((_claim, index) => held[index]).map(({ token }) => [token, true]))
+    found[index] === 'missing' ? inFlight.find(claim) !== undefined && (await link.claim(claim)).state === 'claimed' : found[index] === 'held'))
+  return tokensOf(asked, held)
 }
 
-/** Tokens that Postgres holds: those that are there, and while Redis is gone all. */
-async function extendInPostgres ({ postgres, inFlight, tier }: SettlerDeps, claims: readonly Claim[]): Promise<Map<string, true>> {
-  const asked = claims.filter((claim) => inFlight.find(claim)?.inPostgres === true || tier.mode() === 'postgres')
-  if (asked.length === 0) return new Map()
+/** Tokens that Postgres holds: those that are there, and when Redis cannot be had all. */
+async function extendInPostgres ({ postgres, inFlight }: SettlerDeps, claims: readonly Claim[], all: boolean): Promise<Set<string>> {
+  const asked = claims.filter((claim) => all || inFlight.find(claim)?.inPostgres === true)
+  if (asked.length === 0) return new Set()
   const held = await postgres.hold(asked)
-  asked.forEach((claim, index) => { if (held[index] === true) inFlight.add(claim, 'inPostgres') })
-  return new Map(asked.filter((_claim, index) => held[index] === true).map(({ token }) => [token, true]))
+  asked.forEach((claim, index) => {
+    const found = inFlight.find(claim) // not when it has ended meanwhile
+    if (found !== undefined && held[index] === true) found.inPostgres = true
+  })
+  return tokensOf(asked, held)
+}
+
+function tokensOf (claims: readonly Claim[], held: readonly boolean[]): Set<string> {
+  return new Set(claims.filter((_claim, index) => held[index]).map(({ token }) => token))
 }
 
 /** Where the claim is in both stores, both learn of its end. Redis, when it has the claim, decides; else Postgres does. */
-async function completeHeld (deps: SettlerDeps, { claim, inRedis, inPostgres }: Held, response: StoredResponse | null): Promise<boolean> {
+async function completeHeld (deps: SettlerDeps, { claim, inRedis, inPostgres }: Where, response: StoredResponse | null): Promise<boolean> {
   const { link, postgres, mirror } = deps
   const inTime = inRedis ? await viaRedis(deps, () => link.complete(claim, response)) : null
   if (inTime === 'held') {
-    if (inPostgres) await postgres.finish([{ claim, response, age: 0 }], 'postgres')
+    if (inPostgres) await postgres.finish([{ claim, response, age: 0 }], 'redis').catch(() => { mirror.add(claim, response) }) // which says what is wrong, and tries again
     else if (claim.guarantee !== 'fast') mirror.add(claim, response)
     return true
   }

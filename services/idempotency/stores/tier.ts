@@ -23,7 +23,10 @@ export interface Timings {
   probe: number
 }
 
-export const timings: Timings = { retryAfter: 250, handOver: 300, reassert: 250, settle: 3_000, probe: 100 }
+/** How long claims wait at most for what Postgres has to do first, ms. A Postgres that is away must not keep Redis from being used again. */
+const patience = 1_000
+
+export const timings: Timings = { retryAfter: 250, handOver: 500, reassert: 250, settle: 3_000, probe: 100 }
 
 export interface TierOptions {
   link: Pick<RedisLink, 'probe' | 'renew' | 'announce'>
@@ -57,14 +60,17 @@ export function createTier (options: TierOptions): Tier {
   let mode: Mode = 'redis'
   let ready: Promise<void> | null = null
   let renewing: Promise<void> | null = null
+  let settled: Promise<void> | null = null
+  let retelling = false
 
   const switchTo = (next: Mode): void => {
     mode = next
     observer.state('redis', next === 'postgres' ? 0 : 1)
   }
   const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal: closed.signal, ref: false }).catch(() => {}) // closed: no need to wait
+  /** @param done never rejects */
   const pause = (done: Promise<unknown>): Promise<void> => {
-    const pausing: Promise<void> = done.then(() => { if (ready === pausing) ready = null })
+    const pausing: Promise<void> = Promise.all([ready, done]).then(() => { if (ready === pausing) ready = null })
     ready = pausing
     return pausing
   }
@@ -73,27 +79,43 @@ export function createTier (options: TierOptions): Tier {
     if (mode === 'postgres' || closed.signal.aborted) return ready ?? Promise.resolve()
     switchTo('postgres')
     log.warn({ err }, 'Redis cannot be had: keys are claimed in Postgres')
-    const paused = pause(Promise.all([wait(timings.handOver), options.handOver().catch((err: unknown) => { log.error({ err }, 'running claims could not be handed over to Postgres') })]))
+    const paused = pause(Promise.all([wait(timings.handOver), Promise.race([handOver(), wait(patience)])]))
     comeBack().catch((err: unknown) => { log.error({ err }, 'looking for Redis failed') })
     return paused
+  }
+  const handOver = async (): Promise<void> => {
+    for (let failures = 0; !closed.signal.aborted; failures++) {
+      if (mode !== 'postgres') return
+      try {
+        return await options.handOver()
+      } catch (err) {
+        if (failures === 0) log.error({ err }, 'running claims cannot be handed over to Postgres: it is tried again')
+        await wait(timings.retryAfter)
+      }
+    }
   }
   const comeBack = async (): Promise<void> => {
     const since = performance.now()
     for (let rest = timings.retryAfter / 4; !closed.signal.aborted; rest = timings.retryAfter) {
       await wait(rest)
       try {
-        await renew()
+        const lost = await renew()
         await options.reassert()
-        const settling = performance.now() - since >= timings.handOver // else no process has claimed anything in Postgres yet
-        if (settling) await tell('decided')
-        switchTo(settling ? 'both' : 'redis')
-        log.info({}, 'Redis is back')
-        if (settling) wait(timings.settle).then(() => { if (mode === 'both') switchTo('redis') }, () => {})
-        return
+        const hasDecided = performance.now() - since >= timings.handOver // else no process has claimed anything in Postgres yet
+        if (lost || hasDecided) {
+          await Promise.race([tell(lost ? 'all' : 'decided'), wait(patience)])
+          settle()
+        } else switchTo('redis')
+        return log.info({}, 'Redis is back')
       } catch (err) {
         log.debug({ err }, 'Redis is still away')
       }
     }
+  }
+  const settle = (): void => {
+    switchTo('both')
+    const over = settled = wait(timings.settle)
+    over.then(() => { if (settled === over && mode === 'both') switchTo('redis') }, () => {}) // not by the timer of an earlier outage
   }
   /** Lets every other process know, at its next call, that Postgres knows keys that Redis does not. */
   const tell = async (missing: Missing): Promise<void> => {
@@ -102,23 +124,40 @@ export function createTier (options: TierOptions): Tier {
       const left = await recall.left()
       if (left > 0) await link.announce(left)
     } catch (err) {
-      log.warn({ err }, 'other processes could not be told that Redis lacks records: each finds out by itself')
+      log.warn({ err }, 'other processes could not be told that Redis lacks records: it is tried again')
+      if (retelling) return
+      retelling = true
+      tellLater(wait(timings.settle).then(() => { retelling = false }), missing)
     }
   }
-  const renew = async (): Promise<boolean> => {
-    const { changed, created, recoveryLeft } = await link.renew()
-    if (recoveryLeft > 0) recall.expectFor(recoveryLeft)
-    else if (changed || created) recall.expect('all')
-    if (changed) log.warn({}, 'Redis lost records, or another process found it so: Postgres is asked for keys that are new')
-    return created
+  const tellLater = (when: Promise<void>, missing: Missing): void => {
+    when.then(() => closed.signal.aborted ? undefined : tell(missing)).catch((err: unknown) => { log.error({ err }, 'telling other processes failed') })
   }
-  /** Claims wait until every process has made its own again, and its last completions are mirrored. */
+  /** Whether others have to be told of what it found. */
+  const renew = async (): Promise<boolean> => {
+    const { changed, lost, recoveryLeft } = await link.renew()
+    recall.expectFor(recoveryLeft)
+    if (changed || lost) recall.expect('all') // the note may be older than the loss
+    if (changed) log.warn({}, 'Redis lost records, or another process found it so: Postgres is asked for keys that are new')
+    return lost
+  }
+  /** Claims wait from now on until every process has made its own again, and its last completions are mirrored. */
   const relearn = async (): Promise<void> => {
-    const created = await renew()
-    await options.reassert()
-    const paused = pause(wait(timings.reassert))
-    if (created) paused.then(() => tell('all')).catch((err: unknown) => { log.error({ err }, 'telling other processes failed') })
+    const learned = renew().then(async (lost) => {
+      await options.reassert()
+      await wait(timings.reassert)
+      return lost
+    })
+    const paused = pause(learned.catch(() => {}))
+    if (await learned) tellLater(paused, 'all')
     await paused
+  }
+  /** Claims wait until it is known whether another process may be working with Postgres now, and after a loss as `relearn` does. */
+  const open = async (): Promise<void> => {
+    recall.expect('decided')
+    if (await renew()) tellLater(pause(wait(timings.reassert)), 'all')
+    const asked = recall.left().then((left) => { if (left > 0 && mode === 'redis') settle() }, () => {}) // a claim fails with the same error
+    pause(asked).catch(() => {})
   }
 
   const probe = setInterval(() => {
@@ -135,8 +174,7 @@ export function createTier (options: TierOptions): Tier {
     ready: () => ready,
     failed,
     async open () {
-      recall.expect('decided')
-      await renew().then((created) => created ? tell('all') : undefined).catch(goDown)
+      await open().catch(goDown)
       switchTo(mode)
     },
     close () {

@@ -54,7 +54,7 @@ await t.test('in Cluster the generation is not compared, and everything else wor
   const link = createRedisLink({ redis, prefix: testPrefix() })
   t.teardown(() => link.close())
   await link.probe()
-  t.match(await link.renew(), { changed: false, created: true, recoveryLeft: 0 })
+  t.match(await link.renew(), { changed: false, lost: true, recoveryLeft: 0 })
   await link.announce(60_000)
   t.ok((await link.renew()).recoveryLeft > 50_000)
   const claims = Array.from({ length: 300 }, () => newClaim())

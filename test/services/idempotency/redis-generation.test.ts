@@ -9,7 +9,7 @@ await t.test('the first process makes the generation, which lives for ever, and 
   const { link, client } = await linked(t, server)
   t.equal(await client.ttl(`${prefix}:generation`), -1)
   await linked(t, server)
-  t.strictSame(await link.renew(), { changed: false, created: false, recoveryLeft: 0 })
+  t.strictSame(await link.renew(), { changed: false, lost: false, recoveryLeft: 0 })
 })
 
 await t.test('when the generation is another, nothing of a batch is executed, at no round trip more', async (t) => {
@@ -31,10 +31,10 @@ await t.test('after a flush every call fails until the generation is renewed', a
   await one.client.flushall()
   await t.rejects(one.link.claim(newClaim()), GenerationChanged)
   await t.rejects(one.link.probe(), GenerationChanged)
-  t.strictSame(await one.link.renew(), { changed: true, created: true, recoveryLeft: 0 })
+  t.strictSame(await one.link.renew(), { changed: true, lost: true, recoveryLeft: 0 })
   t.match(await one.link.claim(newClaim()), { state: 'claimed' })
   await t.rejects(other.link.probe(), GenerationChanged)
-  t.strictSame(await other.link.renew(), { changed: true, created: false, recoveryLeft: 0 })
+  t.strictSame(await other.link.renew(), { changed: true, lost: false, recoveryLeft: 0 })
   await other.link.probe()
 })
 
@@ -42,7 +42,7 @@ await t.test('renewals at the same time have one answer', async (t) => {
   const { link, client } = await linked(t, await ownRedis(t))
   await client.flushall()
   const answers = await Promise.all([link.renew(), link.renew(), link.renew()])
-  t.ok(answers.every(({ changed, created }) => changed && created))
+  t.ok(answers.every(({ changed, lost }) => changed && lost))
 })
 
 await t.test('another server behind the same data counts as changed, however the connection was lost', async (t) => {
@@ -55,7 +55,7 @@ await t.test('another server behind the same data counts as changed, however the
   await reconnected()
   await t.rejects(link.claim(again(claim)), GenerationChanged)
   await t.rejects(link.get(claim.id), GenerationChanged)
-  t.match(await link.renew(), { changed: true, created: false })
+  t.match(await link.renew(), { changed: true, lost: true })
   t.match(await link.claim(again(claim)), { state: 'running', token: claim.token })
   t.match(await link.renew(), { changed: false })
 })
@@ -76,7 +76,7 @@ await t.test('an announced outage is noticed by every other process, with what i
   await one.link.probe()
   await t.rejects(other.link.claim(newClaim()), GenerationChanged)
   const renewal = await other.link.renew()
-  t.match(renewal, { changed: true, created: false })
+  t.match(renewal, { changed: true, lost: false })
   t.ok(renewal.recoveryLeft > 50_000 && renewal.recoveryLeft <= 60_000, `${renewal.recoveryLeft}`)
   await one.link.announce(1_000)
   t.ok((await other.link.renew()).recoveryLeft > 50_000, 'a shorter note does not replace a longer one')
