@@ -42,7 +42,7 @@ async function measureRounds (results, { redis }, options) {
       context.rounds.push(result)
       console.error(`round ${round + 1}/${options.rounds}  ${context.variant.name.padEnd(20)} ${Math.round(result.rate)} req/s`)
       const missing = await clean(context, { redis, prefix: context.prefix })
-      if (missing > 0) console.error(`${context.variant.name}: Postgres did not keep pace, ${missing} of ${result.answered} records were not mirrored`)
+      if (missing > 0) console.error(`${context.variant.name}: ${missing} of ${result.answered} records were not in Postgres when it had stood still for a while: late, or dropped`)
     }
   }
 }

@@ -44,7 +44,7 @@ function check ({ name, answers }, { answered, errors, mismatches, wrongStatus, 
 
 /**
  * Removes what the variant has written, once each run of its handler since the last time has left one row in each of its tables. Returns how many rows
- * are missing where the mirror may drop some, because Postgres cannot keep pace; throws where none may.
+ * are missing where the mirror may be late or drop some, because Postgres cannot keep pace; throws where none may be.
  */
 export async function clean ({ variant: { name, rows = [], mirrored = false }, server, database }, { redis, prefix }) {
   const found = await settledRows(server, database, rows)
