@@ -155,7 +155,8 @@ export function createTier (options: TierOptions): Tier {
   /** Claims wait until it is known whether another process may be working with Postgres now, and after a loss as `relearn` does. */
   const open = async (): Promise<void> => {
     recall.expect('decided')
-    if (await renew()) tellLater(pause(wait(timings.reassert)), 'all')
+    // What Postgres has at this moment is older than this Redis: records that come in meanwhile are in both.
+    if (await renew()) pause(Promise.all([tell('all'), wait(timings.reassert)])).catch(() => {})
     const asked = recall.left().then((left) => { if (left > 0 && mode === 'redis') settle() }, () => {}) // a claim fails with the same error
     pause(asked).catch(() => {})
   }
