@@ -16,12 +16,12 @@ export const variants = [
   { name: 'peer-first', guard: 'node-idempotency', answers: 'first', mark: null, title: 'node-idempotency, first requests' },
   { name: 'peer-replay', guard: 'node-idempotency', answers: 'replay', mark: replayed, title: 'node-idempotency, replays' },
   { name: 'prisma', guard: 'prisma-transaction', answers: 'first', mark: null, rows: ['users'], title: 'Prisma transaction, no plugin' },
-  { name: 'transactional-first', guard: 'transactional', answers: 'first', mark: created, rows: ['users', 'idempotency_records'], title: 'Holdfast `transactional`, first requests', needs: 'transactions' }
+  { name: 'transactional-first', guard: 'transactional', answers: 'first', mark: created, rows: ['users', 'idempotency_records'], title: 'Holdfast `transactional`, first requests' }
 ]
 
 /** @param names those to keep, null for all; the bare route stays in any case, as everything is compared with it */
 export function chooseVariants (names) {
-  if (names === null) return variants.filter(({ needs }) => needs === undefined)
+  if (names === null) return variants
   const unknown = names.find((name) => !variants.some((variant) => variant.name === name))
   if (unknown !== undefined) throw new TypeError(`--only takes ${variants.map(({ name }) => name).join(', ')}, got ${unknown}`)
   return variants.filter(({ name }) => name === 'bare' || names.includes(name))
