@@ -1,7 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../../log.js'
 import type { Observer } from '../observer.js'
-import type { Missing, Recall } from './recall.js'
+import { createNotice } from './notice.js'
+import type { Notice } from './notice.js'
+import { createPauses } from './pauses.js'
+import type { Pauses } from './pauses.js'
+import type { Recall } from './recall.js'
 import { isGenerationChanged } from './redis-link.js'
 import type { RedisLink } from './redis-link.js'
 import { isOutage } from './redis-outage.js'
@@ -53,134 +57,134 @@ export interface Tier {
   close: () => void
 }
 
+/** A tier and what its steps share. */
+interface Machine extends TierOptions {
+  mode: Mode
+  pauses: Pauses
+  notice: Notice
+  /** The end of the settling that counts: not that of an earlier outage. */
+  settled: Promise<void> | null
+  renewing: Promise<void> | null
+  closed: AbortSignal
+  wait: (ms: number) => Promise<void>
+}
+
 /** Decides which store decides: a circuit breaker around Redis, whose opening and closing are agreed with the other processes as far as time can. */
 export function createTier (options: TierOptions): Tier {
-  const { link, recall, log, observer, timings } = options
-  const closed = new AbortController()
-  let mode: Mode = 'redis'
-  let ready: Promise<void> | null = null
-  let renewing: Promise<void> | null = null
-  let settled: Promise<void> | null = null
-  let retelling = false
-
-  const switchTo = (next: Mode): void => {
-    mode = next
-    observer.state('redis', next === 'postgres' ? 0 : 1)
-  }
-  const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal: closed.signal, ref: false }).catch(() => {}) // closed: no need to wait
-  /** @param done never rejects */
-  const pause = (done: Promise<unknown>): Promise<void> => {
-    const pausing: Promise<void> = Promise.all([ready, done]).then(() => { if (ready === pausing) ready = null })
-    ready = pausing
-    return pausing
-  }
-
-  const goDown = (err: unknown): Promise<void> => {
-    if (mode === 'postgres' || closed.signal.aborted) return ready ?? Promise.resolve()
-    switchTo('postgres')
-    log.warn({ err }, 'Redis cannot be had: keys are claimed in Postgres')
-    const paused = pause(Promise.all([wait(timings.handOver), Promise.race([handOver(), wait(patience)])]))
-    comeBack().catch((err: unknown) => { log.error({ err }, 'looking for Redis failed') })
-    return paused
-  }
-  const handOver = async (): Promise<void> => {
-    for (let failures = 0; !closed.signal.aborted; failures++) {
-      if (mode !== 'postgres') return
-      try {
-        return await options.handOver()
-      } catch (err) {
-        if (failures === 0) log.error({ err }, 'running claims cannot be handed over to Postgres: it is tried again')
-        await wait(timings.retryAfter)
-      }
-    }
-  }
-  const comeBack = async (): Promise<void> => {
-    const since = performance.now()
-    for (let rest = timings.retryAfter / 4; !closed.signal.aborted; rest = timings.retryAfter) {
-      await wait(rest)
-      try {
-        const lost = await renew()
-        await options.reassert()
-        const hasDecided = performance.now() - since >= timings.handOver // else no process has claimed anything in Postgres yet
-        if (lost || hasDecided) {
-          await Promise.race([tell(lost ? 'all' : 'decided'), wait(patience)])
-          settle()
-        } else switchTo('redis')
-        return log.info({}, 'Redis is back')
-      } catch (err) {
-        log.debug({ err }, 'Redis is still away')
-      }
-    }
-  }
-  const settle = (): void => {
-    switchTo('both')
-    const over = settled = wait(timings.settle)
-    over.then(() => { if (settled === over && mode === 'both') switchTo('redis') }, () => {}) // not by the timer of an earlier outage
-  }
-  /** Lets every other process know, at its next call, that Postgres knows keys that Redis does not. */
-  const tell = async (missing: Missing): Promise<void> => {
-    recall.expect(missing)
-    try {
-      const left = await recall.left()
-      if (left > 0) await link.announce(left)
-    } catch (err) {
-      log.warn({ err }, 'other processes could not be told that Redis lacks records: it is tried again')
-      if (retelling) return
-      retelling = true
-      tellLater(wait(timings.settle).then(() => { retelling = false }), missing)
-    }
-  }
-  const tellLater = (when: Promise<void>, missing: Missing): void => {
-    when.then(() => closed.signal.aborted ? undefined : tell(missing)).catch((err: unknown) => { log.error({ err }, 'telling other processes failed') })
-  }
-  /** Whether others have to be told of what it found. */
-  const renew = async (): Promise<boolean> => {
-    const { changed, lost, recoveryLeft } = await link.renew()
-    recall.expectFor(recoveryLeft)
-    if (changed || lost) recall.expect('all') // the note may be older than the loss
-    if (changed) log.warn({}, 'Redis lost records, or another process found it so: Postgres is asked for keys that are new')
-    return lost
-  }
-  /** Claims wait from now on until every process has made its own again, and its last completions are mirrored. */
-  const relearn = async (): Promise<void> => {
-    const learned = renew().then(async (lost) => {
-      await options.reassert()
-      await wait(timings.reassert)
-      return lost
-    })
-    const paused = pause(learned.catch(() => {}))
-    if (await learned) tellLater(paused, 'all')
-    await paused
-  }
-  /** Claims wait until it is known whether another process may be working with Postgres now, and after a loss as `relearn` does. */
-  const open = async (): Promise<void> => {
-    recall.expect('decided')
-    // What Postgres has at this moment is older than this Redis: records that come in meanwhile are in both.
-    if (await renew()) pause(Promise.all([tell('all'), wait(timings.reassert)])).catch(() => {})
-    const asked = recall.left().then((left) => { if (left > 0 && mode === 'redis') settle() }, () => {}) // a claim fails with the same error
-    pause(asked).catch(() => {})
-  }
-
+  const { link, log, timings } = options
+  const controller = new AbortController()
+  const { signal: closed } = controller
+  const wait = (ms: number): Promise<void> => delay(ms, undefined, { signal: closed, ref: false }).catch(() => {}) // closed: no need to wait
+  const notice = createNotice({ ...options, again: () => wait(timings.settle), closed })
+  const machine: Machine = { ...options, mode: 'redis', pauses: createPauses(), notice, settled: null, renewing: null, closed, wait }
   const probe = setInterval(() => {
-    if (mode !== 'postgres' && options.busy()) link.probe().catch(failed).catch((err: unknown) => { log.warn({ err }, 'looking at Redis failed') })
+    if (machine.mode === 'postgres' || !options.busy()) return
+    link.probe().catch((error: unknown) => failed(machine, error)).catch((err: unknown) => { log.warn({ err }, 'looking at Redis failed') })
   }, timings.probe).unref()
-  async function failed (error: unknown): Promise<void> {
-    if (isGenerationChanged(error)) await (renewing ??= relearn().catch(goDown).finally(() => { renewing = null }))
-    else if (isOutage(error)) await goDown(error)
-    else throw error
-  }
 
   return {
-    mode: () => mode,
-    ready: () => ready,
-    failed,
+    mode: () => machine.mode,
+    ready: machine.pauses.ready,
+    failed: (error) => failed(machine, error),
     async open () {
-      await open().catch(goDown)
-      switchTo(mode)
+      await open(machine).catch((error: unknown) => goDown(machine, error))
+      switchTo(machine, machine.mode)
     },
     close () {
       clearInterval(probe)
-      closed.abort()
+      controller.abort()
     }
   }
+}
+
+function switchTo (machine: Machine, next: Mode): void {
+  machine.mode = next
+  machine.observer.state('redis', next === 'postgres' ? 0 : 1)
+}
+
+async function failed (machine: Machine, error: unknown): Promise<void> {
+  if (isGenerationChanged(error)) {
+    machine.renewing ??= relearn(machine).catch((error: unknown) => goDown(machine, error)).finally(() => { machine.renewing = null })
+    await machine.renewing
+  } else if (isOutage(error)) await goDown(machine, error)
+  else throw error
+}
+
+function goDown (machine: Machine, err: unknown): Promise<void> {
+  const { pauses, closed, log, timings, wait } = machine
+  if (machine.mode === 'postgres' || closed.aborted) return pauses.ready() ?? Promise.resolve()
+  switchTo(machine, 'postgres')
+  log.warn({ err }, 'Redis cannot be had: keys are claimed in Postgres')
+  const paused = pauses.pause(Promise.all([wait(timings.handOver), Promise.race([handOver(machine), wait(patience)])]))
+  comeBack(machine).catch((err: unknown) => { log.error({ err }, 'looking for Redis failed') })
+  return paused
+}
+
+async function handOver (machine: Machine): Promise<void> {
+  const { closed, log, timings, wait } = machine
+  for (let failures = 0; !closed.aborted && machine.mode === 'postgres'; failures++) {
+    try {
+      return await machine.handOver()
+    } catch (err) {
+      if (failures === 0) log.error({ err }, 'running claims cannot be handed over to Postgres: it is tried again')
+      await wait(timings.retryAfter)
+    }
+  }
+}
+
+async function comeBack (machine: Machine): Promise<void> {
+  const { closed, log, timings, wait } = machine
+  const since = performance.now()
+  for (let rest = timings.retryAfter / 4; !closed.aborted; rest = timings.retryAfter) {
+    await wait(rest)
+    try {
+      const lost = await renew(machine)
+      await machine.reassert()
+      const hasDecided = performance.now() - since >= timings.handOver // else no process has claimed anything in Postgres yet
+      if (lost || hasDecided) {
+        await Promise.race([machine.notice.tell(lost ? 'all' : 'decided'), wait(patience)])
+        settle(machine)
+      } else switchTo(machine, 'redis')
+      return log.info({}, 'Redis is back')
+    } catch (err) {
+      log.debug({ err }, 'Redis is still away')
+    }
+  }
+}
+
+function settle (machine: Machine): void {
+  switchTo(machine, 'both')
+  const over = machine.settled = machine.wait(machine.timings.settle)
+  over.then(() => { if (machine.settled === over && machine.mode === 'both') switchTo(machine, 'redis') }, () => {})
+}
+
+/** Whether others have to be told of what it found. */
+async function renew ({ link, recall, log }: Machine): Promise<boolean> {
+  const { changed, lost, recoveryLeft } = await link.renew()
+  recall.expectFor(recoveryLeft)
+  if (changed || lost) recall.expect('all') // the note may be older than the loss
+  if (changed) log.warn({}, 'Redis lost records, or another process found it so: Postgres is asked for keys that are new')
+  return lost
+}
+
+/** Claims wait from now on until every process has made its own again, and its last completions are mirrored. */
+async function relearn (machine: Machine): Promise<void> {
+  const learned = renew(machine).then(async (lost) => {
+    await machine.reassert()
+    await machine.wait(machine.timings.reassert)
+    return lost
+  })
+  const paused = machine.pauses.pause(learned.catch(() => {}))
+  if (await learned) machine.notice.tellAfter(paused, 'all')
+  await paused
+}
+
+/** Claims wait until it is known whether another process may be working with Postgres now, and after a loss as `relearn` does. */
+async function open (machine: Machine): Promise<void> {
+  const { recall, pauses, notice, wait, timings } = machine
+  recall.expect('decided')
+  // What Postgres has at this moment is older than this Redis: records that come in meanwhile are in both.
+  if (await renew(machine)) pauses.pause(Promise.all([notice.tell('all'), wait(timings.reassert)])).catch(() => {})
+  const asked = recall.left().then((left) => { if (left > 0 && machine.mode === 'redis') settle(machine) }, () => {}) // a claim fails with the same error
+  pauses.pause(asked).catch(() => {})
 }
