@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { canonical, fingerprintOf, tooLarge } from '../../services/idempotency/fingerprint.js'
+import { canonical } from '../../services/idempotency/canonical.js'
+import { fingerprintOf, tooLarge } from '../../services/idempotency/fingerprint.js'
 import type { Asked, ProtectedRoute } from './types.js'
 
 /**

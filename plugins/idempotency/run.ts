@@ -10,7 +10,7 @@ import type { ProtectedRoute, RequestIdempotency } from './types.js'
 export function run (request: FastifyRequest, reply: FastifyReply, attempt: Attempt, key: string, route: ProtectedRoute): void {
   request.idempotency = toRequestIdempotency(attempt, key, reply)
   request[kRun] = { attempt, route, settled: false, copy: null }
-  reply.raw.once('close', () => { captureUnseen(request, reply) }) // onResponse never comes when the client has gone
+  reply.raw.on('close', () => { captureUnseen(request, reply) }) // onResponse never comes when the client has gone
   reply.header('idempotency-status', 'created')
 }
 

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import type { Claim, ClaimResult, Ended } from './record.js'
 import type { Layer } from './observer.js'
 
@@ -30,9 +30,19 @@ interface PromiseWithResolvers<T> {
   resolve: (value: T) => void
 }
 
-/** A UUID, because Node draws those from a pool: `randomBytes` asks the kernel each time, which was 11 % of a replay. */
+const tokenBytes = 16
+/** Drawn at once, because every call asks the kernel: for each token that was 11 % of a replay. */
+const random = Buffer.alloc(256 * tokenBytes)
+let used = random.length
+
+/** 22 base64url characters, 128 random bits. */
 export function randomToken (): string {
-  return Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
+  if (used === random.length) {
+    randomFillSync(random)
+    used = 0
+  }
+  used += tokenBytes
+  return random.toString('base64url', used - tokenBytes, used)
 }
 
 /** What is left of the lease by our own clock, ms. The store's clock started later, so this never says more than is left. */

@@ -1,7 +1,7 @@
 import type { Log } from '../log.js'
 import { randomToken, stop } from './attempt.js'
 import type { Attempt } from './attempt.js'
-import type { FinishedRecord, RecordCache } from './cache.js'
+import type { FinishedRecord } from './cache.js'
 import { createHeartbeat } from './heartbeat.js'
 import { createLateWrites } from './late-writes.js'
 import type { Layer, Observer } from './observer.js'
@@ -11,7 +11,6 @@ import type { IdempotencyStore } from './store.js'
 
 export interface AttemptsOptions {
   store: IdempotencyStore
-  cache: RecordCache
   log: Log
   observer: Observer
   newToken?: () => string
@@ -40,7 +39,7 @@ export interface Attempts {
   close: () => Promise<void>
 }
 
-export function createAttempts ({ store, cache, log, observer, newToken = randomToken, now }: AttemptsOptions): Attempts {
+export function createAttempts ({ store, log, observer, newToken = randomToken, now }: AttemptsOptions): Attempts {
   const attempts = new Map<string, Attempt>()
   const end = (attempt: Attempt, ended: Ended): void => {
     if (attempts.get(attempt.claim.id) === attempt) attempts.delete(attempt.claim.id)
@@ -56,6 +55,7 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
   const running = (): Attempt[] => [...attempts.values()].filter(({ confirmedAt, closing }) => confirmedAt !== null && !closing)
   const heartbeat = createHeartbeat({ store, running, onLost: lose, onOver: (attempt) => { end(attempt, null) }, log, now })
   const lateWrites = createLateWrites({ store, log })
+  const finishDeps: FinishDeps = { store, end, lose, late: lateWrites.complete }
 
   return {
     find: (id) => attempts.get(id),
@@ -69,13 +69,11 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
       attempt.confirmedAt = attempt.startedAt
       heartbeat.cover(attempt.claim.lease)
     },
-    finish: async (attempt, response) => await finish({ store, cache, end, lose, late: lateWrites.complete, now }, attempt, response),
+    finish: (attempt, response) => finish(finishDeps, attempt, response),
     async committed (attempt, response, isStored) {
       attempt.closing = true
-      const { claim, claim: { id, retention } } = attempt
-      const record = recordOf(claim, response)
-      cache.put(id, record, retention)
-      end(attempt, record)
+      const { claim } = attempt
+      end(attempt, recordOf(claim, response))
       if (isStored) return
       const unmirrored: Claim = { ...claim, guarantee: 'fast' } // Postgres has it
       await store.complete(unmirrored, response).catch((error: unknown) => {
@@ -100,22 +98,18 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
 
 interface FinishDeps {
   store: IdempotencyStore
-  cache: RecordCache
   end: Attempts['end']
   lose: (attempt: Attempt) => void
   late: (claim: Claim, response: StoredResponse | null) => void
-  now: () => number
 }
 
-async function finish ({ store, cache, end, lose, late, now }: FinishDeps, attempt: Attempt, answer: StoredResponse | null): Promise<boolean> {
-  const { claim, claim: { id, retention } } = attempt
+async function finish ({ store, end, lose, late }: FinishDeps, attempt: Attempt, answer: StoredResponse | null): Promise<boolean> {
+  const { claim } = attempt
   attempt.closing = true
   const response = answer === null ? null : { ...answer, body: ownBody(answer) }
   const record = recordOf(claim, response)
-  const asked = now()
   try {
     const kept = await store.complete(claim, response)
-    if (kept) cache.put(id, record, retention - (now() - asked))
     if (kept) end(attempt, record)
     else lose(attempt)
     return kept

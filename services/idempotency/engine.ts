@@ -59,7 +59,7 @@ export interface EngineOptions {
   cache: CacheOptions
   maxWaiters: number
   observer?: Observer
-  /** 22 base64url characters that nobody can guess. Default: a random UUID, 122 random bits. */
+  /** 22 base64url characters that nobody can guess. Default: 128 random bits. */
   newToken?: () => string
   /** A clock in ms that never jumps. Default: `performance.now`. */
   now?: () => number
@@ -68,20 +68,11 @@ export interface EngineOptions {
 export function createEngine ({ store, log, cache: cacheOptions, maxWaiters, observer = noObserver, newToken, now = () => performance.now() }: EngineOptions): IdempotencyEngine {
   const cache = createCache(cacheOptions)
   const waiting = createWaiting({ maxWaiters })
-  const attempts = createAttempts({ store, cache, log, observer, now, ...(newToken === undefined ? {} : { newToken }) })
+  const attempts = createAttempts({ store, log, observer, now, ...(newToken === undefined ? {} : { newToken }) })
   const deps: Deps = { store, log, cache, attempts, waiting, observer, now }
   return {
     recall: (id, fingerprint) => recall(cache, id, fingerprint),
-    async begin (question, settings) {
-      const until = now() + settings.waitTimeout
-      for (let limits = settings; ; limits = { ...settings, waitTimeout: until - now() }) {
-        const known = recall(cache, question.id, question.fingerprint)
-        if (known !== null) return known
-        const attempt = attempts.find(question.id)
-        const decision = attempt === undefined ? await claim(deps, question, limits) : await join(deps, attempt, question, limits)
-        if (decision !== 'again') return decision
-      }
-    },
+    begin: (question, settings) => begin(deps, question, settings, now() + settings.waitTimeout),
     finish (attempt, response) {
       observer.handled(now() - attempt.startedAt)
       return attempts.finish(attempt, response)
@@ -126,14 +117,25 @@ function recall (cache: RecordCache, id: string, fingerprint: string): Decision 
   return record.fingerprint === fingerprint ? toDecision(record, false) : { action: 'mismatch' }
 }
 
+async function begin (deps: Deps, question: Question, settings: RunSettings, until: number): Promise<Decision> {
+  const known = recall(deps.cache, question.id, question.fingerprint)
+  if (known !== null) return known
+  const attempt = deps.attempts.find(question.id)
+  const step = await (attempt === undefined ? claim(deps, question, settings) : join(deps, attempt, question, settings))
+  return step === 'again' ? await begin(deps, question, { ...settings, waitTimeout: until - deps.now() }, until) : step
+}
+
 /** Nobody in this process has the key: the store is asked. */
 async function claim (deps: Deps, question: Question, settings: RunSettings): Promise<Step> {
   const { attempts, observer } = deps
   const attempt = attempts.claim(question.id, question.fingerprint, settings, question.layer)
-  const result = await attempt.granted.catch((error: unknown) => {
+  let result: ClaimResult
+  try {
+    result = await attempt.granted
+  } catch (error) {
     attempts.end(attempt, null)
     throw error
-  })
+  }
   if (result.state !== 'claimed') {
     attempts.end(attempt, null)
     return await decide(deps, result, attempt.startedAt, question, settings)

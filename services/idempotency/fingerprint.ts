@@ -1,4 +1,4 @@
-import canonicalize from 'canonicalize'
+import { canonical, isPlain } from './canonical.js'
 import { digest } from './digest.js'
 
 export interface FingerprintInput {
@@ -33,7 +33,6 @@ export function fingerprintOf ({ method, route, query, contentType, body, maxByt
     parts.push(text)
     return { ok: true, fingerprint: digest('holdfast:fingerprint:2', parts) }
   } catch (error) {
-    // RFC 8785 defines no form for non-finite numbers (1e400 parses as Infinity) and for lone surrogates.
     return { ok: false, reason: error instanceof Error ? error.message : String(error) }
   }
 }
@@ -61,26 +60,6 @@ function flawOf (value: unknown, depth: number): string | null {
 /** An object that canonical JSON looks into. Those with `toJSON` (dates, bytes) stand for a value. */
 function isContainer (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && !('toJSON' in value && typeof value.toJSON === 'function')
-}
-
-function isPlain (value: object): boolean {
-  if (Array.isArray(value)) return true
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
-
-/** Canonical JSON (RFC 8785): the order of keys and the notation of numbers do not count. */
-export function canonical (value: unknown): string {
-  if (isEmpty(value)) return '{}' // most requests have neither query nor params
-  const text = canonicalize(value)
-  if (text === undefined) throw new Error('the body is not JSON')
-  return text
-}
-
-function isEmpty (value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || !isPlain(value) || Array.isArray(value)) return false
-  for (const key in value) if (Object.hasOwn(value, key)) return false
-  return true
 }
 
 /** Without parameters: a multipart boundary or a charset is chosen anew by every attempt. */

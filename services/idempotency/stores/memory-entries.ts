@@ -80,5 +80,6 @@ export function isFree (entry: Entry, claim: Claim, time: number): boolean {
 export function toRecord (entry: Entry, time: number): StoredRecord {
   const { fingerprint, token } = entry
   if (entry.state === 'running') return { state: 'running', fingerprint, token, leaseLeft: Math.max(0, entry.leaseUntil - time) }
-  return entry.response === null ? { state: 'tombstone', fingerprint, token } : { state: 'completed', fingerprint, token, response: entry.response }
+  const left = entry.expiresAt - time
+  return entry.response === null ? { state: 'tombstone', fingerprint, token, left } : { state: 'completed', fingerprint, token, response: entry.response, left }
 }

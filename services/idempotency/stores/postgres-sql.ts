@@ -17,7 +17,8 @@ WHERE held.token = excluded.token OR ${claimable}`
 
 /** The columns of a record that every reading statement returns. */
 const columns = `state, encode(fingerprint, 'hex') AS fingerprint, token,
-  extract(epoch FROM lease_until - now())::float8 * 1000 AS lease_left, status, headers, body`
+  extract(epoch FROM lease_until - now())::float8 * 1000 AS lease_left,
+  extract(epoch FROM expires_at - now())::float8 * 1000 AS record_left, status, headers, body`
 
 /**
  * Input: $3 fingerprint, $4 lease, $5 retention. Output: one row with state 'claimed', and whether another attempt was taken over, or the record that holds the key; no row when a
@@ -35,7 +36,7 @@ WITH other AS (
   WHERE ${claimable}
   RETURNING held.id
 )
-SELECT 'claimed' AS state, NULL AS fingerprint, NULL AS token, NULL AS lease_left, NULL AS status, NULL AS headers, NULL AS body, EXISTS (SELECT FROM other) AS recovered FROM mine
+SELECT 'claimed' AS state, NULL AS fingerprint, NULL AS token, NULL AS lease_left, NULL AS record_left, NULL AS status, NULL AS headers, NULL AS body, EXISTS (SELECT FROM other) AS recovered FROM mine
 UNION ALL
 SELECT ${columns}, false FROM idempotency_records WHERE id = $1 AND expires_at > now() AND NOT EXISTS (SELECT FROM mine)`
 

@@ -41,6 +41,7 @@ type Row = { state: 'claimed', recovered: boolean } | {
   fingerprint: string
   token: string
   lease_left: number
+  record_left: number
   status: number | null
   headers: Record<string, string | string[]> | null
   body: Uint8Array | null
@@ -103,10 +104,10 @@ function columnsOf (response: StoredResponse | null): unknown[] {
   return response === null ? [null, null, null] : [response.status, JSON.stringify(response.headers), Buffer.from(response.body)]
 }
 
-function toRecord ({ state, fingerprint, token, lease_left: leaseLeft, status, headers, body }: Exclude<Row, { state: 'claimed' }>): StoredRecord {
+function toRecord ({ state, fingerprint, token, lease_left: leaseLeft, record_left: left, status, headers, body }: Exclude<Row, { state: 'claimed' }>): StoredRecord {
   if (state === 'running') return { state, fingerprint, token, leaseLeft: Math.max(0, leaseLeft) }
-  if (state === 'tombstone') return { state, fingerprint, token }
-  return { state, fingerprint, token, response: { status: status ?? 200, headers: headers ?? {}, body: textIfPossible(body ?? new Uint8Array()) } }
+  if (state === 'tombstone') return { state, fingerprint, token, left }
+  return { state, fingerprint, token, left, response: { status: status ?? 200, headers: headers ?? {}, body: textIfPossible(body ?? new Uint8Array()) } }
 }
 
 /** Prisma has Uint8Array where pg has Buffer. */

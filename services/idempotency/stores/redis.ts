@@ -15,15 +15,15 @@ export function createRedisStore (options: RedisStoreOptions): IdempotencyStore 
   const link = createRedisLink(options)
   const running = createInFlight(() => performance.now())
 
-  const call = async <T>(attempt: () => Promise<T>): Promise<T> => {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (!isGenerationChanged(error)) throw error
-      await link.renew()
-      return await attempt()
-    }
+  /** Resolves when a call that failed is to be made again. */
+  const renewed = async (error: unknown): Promise<void> => {
+    if (!isGenerationChanged(error)) throw error
+    await link.renew()
   }
+  const call = <T>(attempt: () => Promise<T>): Promise<T> => attempt().catch(async (error: unknown) => {
+    await renewed(error)
+    return await attempt()
+  })
   const claim = async (claim: Claim): Promise<ClaimResult> => {
     const result = await call(() => link.claim(claim))
     if (result.state === 'claimed') running.add(claim, 'inRedis')

@@ -2,7 +2,7 @@ import t from 'tap'
 import { testPrefix, testRedis, until } from '../../helper.js'
 import { build, pair, post, watchedStore } from './helper.js'
 
-await t.test('a process replays what it has finished or replayed before without asking the store, with all of its checks', async (t) => {
+await t.test('a process that has replayed a record before asks the store no more, and makes all of its checks', async (t) => {
   const { store, calls } = watchedStore()
   const app = await build(t, { store, maxResponseBytes: 10 })
   let runs = 0
@@ -10,6 +10,10 @@ await t.test('a process replays what it has finished or replayed before without 
   app.post('/large', async () => 'x'.repeat(11))
   await post(app, '/')
   await post(app, '/large')
+  calls.length = 0
+  await post(app, '/')
+  await post(app, '/large')
+  t.same(calls, ['claim', 'claim'], 'an answer that nobody has asked for again is not kept')
   calls.length = 0
   t.match(await post(app, '/'), { statusCode: 201, payload: '1', headers: { location: '/1', 'idempotency-status': 'replayed', 'idempotent-replayed': 'true' } })
   t.match((await post(app, '/', { payload: { other: true } })).json(), { code: 'FST_IDEMPOTENCY_KEY_REUSED' })

@@ -47,27 +47,20 @@ for (const [maxRecords, maxBytes] of [[0, 1_000], [1_000, 0]] as const) {
   })
 }
 
-await t.test('what this process finished is known without the store, with its fingerprint; what it released is not', async (t) => {
+await t.test('what was asked for again is known without the store, with its fingerprint; what was not, and what was released, is not', async (t) => {
   const { store, calls } = watchedStore()
   const engine = engineOf(t, { store, cache })
+  const { id, fingerprint } = question()
   await engine.finish(running(await engine.begin(question(), settings)), ok)
   await engine.finish(running(await engine.begin(question('large'), settings)), null)
   await engine.release(running(await engine.begin(question('failed'), settings)))
-  const { id, fingerprint } = question()
+  for (const key of ['key', 'large', 'failed']) t.equal(engine.recall(question(key).id, fingerprint), null)
+  for (const key of ['key', 'large']) await engine.begin(question(key), settings)
   t.same(engine.recall(id, fingerprint), { action: 'replay', response: ok, coalesced: false })
   t.same(engine.recall(id, question('key', 'another').fingerprint), { action: 'mismatch' })
   t.same(engine.recall(question('large').id, fingerprint), { action: 'tombstone' })
-  t.equal(engine.recall(question('failed').id, fingerprint), null)
   t.same(await engine.begin(question(), settings), { action: 'replay', response: ok, coalesced: false })
-  t.same(calls, ['claim', 'complete', 'claim', 'complete', 'claim', 'release'])
-})
-
-await t.test('what could not be kept in the store is not kept here either', async (t) => {
-  const engine = engineOf(t, { store: watchedStore({ complete: async () => { throw new Error('the store is broken') } }).store, cache })
-  await t.rejects(engine.finish(running(await engine.begin(question(), settings)), ok))
-  const lost = engineOf(t, { store: watchedStore({ complete: async () => false }).store, cache })
-  t.equal(await lost.finish(running(await lost.begin(question(), settings)), ok), false)
-  for (const { recall } of [engine, lost]) t.equal(recall(question().id, question().fingerprint), null)
+  t.same(calls, ['claim', 'complete', 'claim', 'complete', 'claim', 'release', 'claim', 'claim'])
 })
 
 for (const [left, known] of [[1_000, true], [100, false], [undefined, false]] as const) {
@@ -82,13 +75,3 @@ for (const [left, known] of [[1_000, true], [100, false], [undefined, false]] as
     t.equal(engine.recall(question().id, question().fingerprint) !== null, known)
   })
 }
-
-await t.test('the time that a completion takes counts, so that nothing outlives its record', async (t) => {
-  let time = 0
-  const complete = async (): Promise<boolean> => { time += 100; return true }
-  const engine = engineOf(t, { store: { ...createMemoryStore(), complete }, cache, now: () => time })
-  for (const retention of [100, 10_000]) {
-    await engine.finish(running(await engine.begin(question(String(retention)), { ...settings, retention })), ok)
-    t.equal(engine.recall(question(String(retention)).id, question().fingerprint) !== null, retention > 100)
-  }
-})

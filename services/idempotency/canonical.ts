@@ -1,0 +1,32 @@
+import { configure } from 'safe-stable-stringify'
+
+const stringify = configure({ deterministic: true, strict: true, circularValue: Error })
+
+/** Half of a surrogate pair: JSON.stringify escapes those alone in this way. An even number of backslashes before it is text. */
+const loneSurrogate = /(?<!\\)(?:\\\\)*\\ud[89a-f]/
+
+/**
+ * Canonical JSON (RFC 8785): the order of keys and the notation of numbers do not count.
+ * Throws for what has no such form: numbers that are not finite (1e400 parses as Infinity), half of a surrogate pair, and what is not JSON.
+ */
+export function canonical (value: unknown): string {
+  if (isEmpty(value)) return '{}' // most requests have neither query nor params
+  const text = stringify(value)
+  if (text === undefined) throw new Error('the body is not JSON')
+  if (text.includes('\\ud') && loneSurrogate.test(text)) throw new Error('the body has half of a surrogate pair')
+  return text
+}
+
+/** An array has no elements as an object has no keys, but it is written otherwise. */
+function isEmpty (value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !isPlain(value) || Array.isArray(value)) return false
+  for (const key in value) if (Object.hasOwn(value, key)) return false
+  return true
+}
+
+/** Neither a stream nor a file nor another object that is not data. */
+export function isPlain (value: object): boolean {
+  if (Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
