@@ -33,7 +33,8 @@ export function comparison (results, targets) {
     const [ours, others] = [roundsOf(of), roundsOf(by)]
     if (ours === undefined || others === undefined) return []
     const rate = ratio(ours, others, 'rate')
-    return [[what, `≥ ${atLeast}`, rate.toFixed(2), ratio(others, ours, 'cpu').toFixed(2), verdict(rate >= atLeast)]]
+    const judged = atLeast === undefined ? ['', ''] : [`≥ ${atLeast}`, verdict(rate >= atLeast)]
+    return [[what, judged[0], rate.toFixed(2), ratio(others, ours, 'cpu').toFixed(2), judged[1]]]
   })
   return align([['what', 'target', 'by req/s', 'by CPU', ''], ...rows])
 }

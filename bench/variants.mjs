@@ -16,6 +16,7 @@ export const variants = [
   { name: 'peer-first', guard: 'node-idempotency', answers: 'first', mark: null, title: 'node-idempotency, first requests' },
   { name: 'peer-replay', guard: 'node-idempotency', answers: 'replay', mark: replayed, title: 'node-idempotency, replays' },
   { name: 'prisma', guard: 'prisma-transaction', answers: 'first', mark: null, rows: ['users'], title: 'Prisma transaction, no plugin' },
+  { name: 'prisma-second', guard: 'prisma-transaction', options: { statement: 'SELECT 1' }, answers: 'first', mark: null, rows: ['users'], title: 'Prisma transaction and `SELECT 1`, no plugin' },
   { name: 'transactional-first', guard: 'transactional', answers: 'first', mark: created, rows: ['users', 'idempotency_records'], title: 'Holdfast `transactional`, first requests' }
 ]
 
