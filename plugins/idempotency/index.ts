@@ -6,6 +6,7 @@ import { createTransactions } from '../../services/idempotency/transactions.js'
 import { capture } from './capture.js'
 import { createMetrics, registryOf } from './metrics.js'
 import type { IdempotencyOptions } from './options.js'
+import { idempotencyOf } from './run.js'
 import { checkPluginOptions } from './rules.js'
 import { defaults, settingsOf } from './settings.js'
 import { isPostgresAlone, openStore, transactionsOf } from './store.js'
@@ -22,7 +23,7 @@ import { wireRoutes } from './wire.js'
 const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, options) => {
   checkPluginOptions(options)
   for (const name of [kAsked, kRoute, kRun, kTransacted]) fastify.decorateRequest(name, null)
-  fastify.decorateRequest('idempotency', null)
+  fastify.decorateRequest('idempotency', { getter () { return idempotencyOf(this) } })
   decorateTransaction(fastify, options)
   if (options.enabled === false) return
   const log = fastify.log.child({ plugin: 'idempotency' })

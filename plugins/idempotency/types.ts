@@ -72,6 +72,10 @@ export interface ProtectedRoute {
 export interface Run {
   attempt: Attempt
   route: ProtectedRoute
+  key: string
+  reply: FastifyReply
+  /** What `request.idempotency` is, once it was asked for. */
+  own: RequestIdempotency | null
   /** Set by whoever finishes the record first: a later hook must not touch it. */
   settled: boolean
   /** What a streamed answer goes through. */
@@ -95,7 +99,7 @@ export type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?:
 declare module 'fastify' {
   interface FastifyRequest {
     /** Null on a request that is not protected, or not yet. */
-    idempotency: RequestIdempotency | null
+    readonly idempotency: RequestIdempotency | null
     [kAsked]?: Asked | null
     [kRoute]?: ProtectedRoute | null
     [kRun]?: Run | null
