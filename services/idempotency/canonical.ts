@@ -17,9 +17,9 @@ export function canonical (value: unknown): string {
   return text
 }
 
-/** An array has no elements as an object has no keys, but it is written otherwise. */
+/** The objects that Fastify makes of a query and of params are of a class of their own. */
 function isEmpty (value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || !isPlain(value) || Array.isArray(value)) return false
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || 'toJSON' in value) return false
   for (const key in value) if (Object.hasOwn(value, key)) return false
   return true
 }

@@ -25,6 +25,7 @@ export const anyGeneration = '*'
  *
  * Input: KEYS[1] the generation's key, KEYS[2…] one key an operation; ARGV[1] the generation, then one an operation: the value to be claimed or
  * completed with, or a verb and the token. "=<retention>", ms, stands before the first operation that it holds for.
+ * Numbers for commands are text here, because Lua would print each with %.17g.
  * Output: nil when the generation is another, else the exceptions one after the other, three items each: number of the operation from 0, a code
  * or the ms left of the lease or the retention, a value or the text of an error. An operation without one went as hoped: claimed, held, or nothing found by `get`.
  */
@@ -84,7 +85,7 @@ for i = 2, #keys do
     local found = call('SET', key, argument, 'PX', retention, 'NX', 'GET')
     if found then take(i, key, argument, retention, found) end
   elseif verb == 101 or verb == 120 then
-    local found = call('GETRANGE', key, 0, 22)
+    local found = call('GETRANGE', key, '0', '22')
     if found ~= 'r' .. sub(argument, 2) then refused(i, found)
     elseif verb == 101 then done(i, call('PEXPIRE', key, retention))
     elseif done(i, call('DEL', key)) then call('PUBLISH', key, '') end
@@ -92,7 +93,7 @@ for i = 2, #keys do
     local found = call('GET', key)
     if type(found) == 'table' then refused(i, found) elseif found then show(i, found, leftOf(key, found)) end
   else
-    local found = call('GETRANGE', key, 1, 22)
+    local found = call('GETRANGE', key, '1', '22')
     if found ~= sub(argument, 2, 23) then refused(i, found)
     elseif done(i, call('SET', key, argument, 'PX', retention)) then call('PUBLISH', key, '') end
   end
