@@ -8,7 +8,7 @@ export function createMirrorWriter (postgres: Pick<PostgresStore, 'finish'>, log
   const write = async (batch: readonly Completion[]): Promise<void> => {
     try {
       const time = now()
-      const written = await postgres.finish(batch.map(({ claim, response, at }) => ({ claim, response, age: time - at })), 'redis')
+      const written = await postgres.finish(batch.map(({ claim, response, at }) => ({ claim, response, age: Math.round(time - at) })), 'redis')
       const refused = written.filter((done) => !done).length
       if (refused > 0) log.warn({ refused }, 'completions were not mirrored: Postgres knows other attempts of their keys')
     } catch (err) {

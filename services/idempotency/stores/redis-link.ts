@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Claim, ClaimResult, StoredRecord, StoredResponse } from '../record.js'
 import type { Kind } from './redis-batches.js'
+import { isWrongType } from './redis-outage.js'
 import { createGeneration } from './redis-generation.js'
 import type { Renewal } from './redis-generation.js'
 import { codes, verbs } from './redis-scripts.js'
@@ -57,6 +58,12 @@ const claiming: Kind<ClaimResult> = { fine: granted, exception: (code, value) =>
 const holding: Kind<Held> = { fine: 'held', exception: (code) => code === codes.missing ? 'missing' : 'other' }
 const getting: Kind<StoredRecord | null> = { fine: null, exception: (code, value) => decode(value, code) }
 
+/** What another program has written over our key is its own affair: the claim is lost, and those that were to be extended with it are not. */
+function lostToAnotherType (error: unknown): Held {
+  if (isWrongType(error)) return 'other'
+  throw error
+}
+
 /**
  * Needs Redis or Valkey ≥ 7. A first request costs two operations (claim, complete), a replay one, and the operations of one turn of the event
  * loop are one script call. In Cluster each is a call of its own, and the generation is not compared: the keys of one call would have to share a slot.
@@ -78,7 +85,7 @@ export function createRedisLink ({ redis, prefix, subscriber: open = () => openS
 
   return {
     claim: (claim) => run(claiming, keyOf(claim.id), encodeClaim(claim), claim.retention),
-    extend: (claims) => Promise.all(claims.map(({ id, token, retention }) => run(holding, keyOf(id), verbs.extend + token, retention))),
+    extend: (claims) => Promise.all(claims.map(({ id, token, retention }) => run(holding, keyOf(id), verbs.extend + token, retention).catch(lostToAnotherType))),
     complete: (claim, response) => run(holding, keyOf(claim.id), encodeFinished(claim, response), claim.retention),
     release: ({ id, token }) => run(holding, keyOf(id), verbs.release + token, 0),
     get: (id) => run(getting, keyOf(id), verbs.get, 0),

@@ -5,5 +5,10 @@ import { isNotUnderstood } from './redis-value.js'
  * only: a value that is another program's or another version's.
  */
 export function isOutage (error: unknown): boolean {
-  return !isNotUnderstood(error) && !(error instanceof Error && error.message.startsWith('WRONGTYPE'))
+  return !isNotUnderstood(error) && !isWrongType(error)
+}
+
+/** The key holds a list, a hash or another type that is not ours. */
+export function isWrongType (error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('WRONGTYPE')
 }

@@ -82,6 +82,15 @@ await t.test('a value that this version does not understand, or another type, fa
   t.equal(await link.complete(later, response), 'other')
 })
 
+await t.test('a claim whose key another program has made a list is lost, and those of the same call are extended', async (t) => {
+  const { link, client } = await linked(t, server)
+  const [mine, list, gone] = [newClaim(), newClaim(), newClaim()]
+  for (const claim of [mine, list]) await link.claim(claim)
+  await client.del(`${prefix}:${list.id}`)
+  await client.rpush(`${prefix}:${list.id}`, 'a')
+  t.same(await link.extend([mine, list, gone]), ['held', 'other', 'missing'])
+})
+
 await t.test('a key prefix of the client stands before every key', async (t) => {
   const { link, client } = await linked(t, server, { keyPrefix: 'mine:' })
   const claim = newClaim()
