@@ -55,8 +55,7 @@ export function createAttempts ({ store, log, observer, newToken = randomToken, 
   const running = (): Attempt[] => [...attempts.values()].filter(({ confirmedAt, closing }) => confirmedAt !== null && !closing)
   const heartbeat = createHeartbeat({ store, running, onLost: lose, onOver: (attempt) => { end(attempt, null) }, log, now })
   const lateWrites = createLateWrites({ store, log })
-  const finishDeps: FinishDeps = { store, end, lose, late: lateWrites.complete }
-
+  const endDeps: EndDeps = { store, end, lose, late: lateWrites.complete }
   return {
     find: (id) => attempts.get(id),
     claim (id, fingerprint, { lease, retention, guarantee, maxExecution }, layer) {
@@ -69,41 +68,26 @@ export function createAttempts ({ store, log, observer, newToken = randomToken, 
       attempt.confirmedAt = attempt.startedAt
       heartbeat.cover(attempt.claim.lease)
     },
-    finish: (attempt, response) => finish(finishDeps, attempt, response),
-    async committed (attempt, response, isStored) {
-      attempt.closing = true
-      const { claim } = attempt
-      end(attempt, recordOf(claim, response))
-      if (isStored) return
-      const unmirrored: Claim = { ...claim, guarantee: 'fast' } // Postgres has it
-      await store.complete(unmirrored, response).catch((error: unknown) => {
-        lateWrites.complete(unmirrored, response)
-        throw error
-      })
-    },
-    async release (attempt) {
-      attempt.closing = true
-      const released = await store.release(attempt.claim).finally(() => { end(attempt, null) })
-      if (!released) lose(attempt)
-      return released
-    },
+    finish: (attempt, response) => finish(endDeps, attempt, response),
+    committed: (attempt, response, isStored) => committed(endDeps, attempt, response, isStored),
+    release: (attempt) => release(endDeps, attempt),
     end,
     count: () => attempts.size,
-    async close () {
+    close () {
       heartbeat.close()
-      await lateWrites.close()
+      return lateWrites.close()
     }
   }
 }
 
-interface FinishDeps {
+interface EndDeps {
   store: IdempotencyStore
   end: Attempts['end']
   lose: (attempt: Attempt) => void
   late: (claim: Claim, response: StoredResponse | null) => void
 }
 
-async function finish ({ store, end, lose, late }: FinishDeps, attempt: Attempt, answer: StoredResponse | null): Promise<boolean> {
+async function finish ({ store, end, lose, late }: EndDeps, attempt: Attempt, answer: StoredResponse | null): Promise<boolean> {
   const { claim } = attempt
   attempt.closing = true
   const response = answer === null ? null : { ...answer, body: ownBody(answer) }
@@ -118,6 +102,25 @@ async function finish ({ store, end, lose, late }: FinishDeps, attempt: Attempt,
     end(attempt, record) // the work was done: who waited for it gets its answer, whether or not it can be kept
     throw error
   }
+}
+
+async function committed ({ store, end, late }: EndDeps, attempt: Attempt, response: StoredResponse | null, isStored: boolean): Promise<void> {
+  attempt.closing = true
+  const { claim } = attempt
+  end(attempt, recordOf(claim, response))
+  if (isStored) return
+  const unmirrored: Claim = { ...claim, guarantee: 'fast' } // Postgres has it
+  await store.complete(unmirrored, response).catch((error: unknown) => {
+    late(unmirrored, response)
+    throw error
+  })
+}
+
+async function release ({ store, end, lose }: EndDeps, attempt: Attempt): Promise<boolean> {
+  attempt.closing = true
+  const released = await store.release(attempt.claim).finally(() => { end(attempt, null) })
+  if (!released) lose(attempt)
+  return released
 }
 
 /** A handler may use its buffer again once the answer is sent; a record in memory must not change then. */

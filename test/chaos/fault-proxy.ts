@@ -43,62 +43,74 @@ interface Fault {
 
 const noFault = (): Fault => ({ latency: 0, hole: null, resetOn: null })
 
+interface State {
+  faults: Record<Direction, Fault>
+  pairs: Set<Pair>
+  refusing: boolean
+  /** Ends the black holes of now. */
+  endHole: () => void
+}
+
 /** Closed with the test. */
 export async function faultProxy (t: Test, target: string): Promise<FaultProxy> {
-  const faults = { up: noFault(), down: noFault() }
-  const pairs = new Set<Pair>()
+  const state: State = { faults: { up: noFault(), down: noFault() }, pairs: new Set(), refusing: false, endHole () {} }
   const { hostname, port } = new URL(target)
-  let refusing = false
-  let endHole = (): void => {}
-
   const server = createServer({ allowHalfOpen: true }, (client) => {
     client.on('error', () => {}) // 'close' follows
-    if (refusing) {
-      client.resetAndDestroy()
-      return
-    }
-    const pair: Pair = { client, server: connect({ port: Number(port), host: hostname, allowHalfOpen: true }), dead: false }
-    pairs.add(pair)
-    const forget = (): void => { if (client.closed && pair.server.closed) pairs.delete(pair) }
-    client.on('close', forget)
-    pair.server.on('close', forget)
-    pass(pair, 'up', faults)
-    pass(pair, 'down', faults)
+    if (state.refusing) client.resetAndDestroy()
+    else tie({ client, server: connect({ port: Number(port), host: hostname, allowHalfOpen: true }), dead: false }, state)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const close = async (): Promise<void> => {
+    resetAll(state)
+    heal(state)
+    if (server.listening) await new Promise((resolve) => server.close(resolve))
+  }
+  t.teardown(close)
+  return { ...controls(state), url: Object.assign(new URL(target), { port: String((server.address() as AddressInfo).port) }).href, close }
+}
 
+function tie (pair: Pair, { faults, pairs }: State): void {
+  const { client, server } = pair
+  pairs.add(pair)
+  const forget = (): void => { if (client.closed && server.closed) pairs.delete(pair) }
+  for (const socket of [client, server]) socket.on('close', forget)
+  pass(pair, 'up', faults)
+  pass(pair, 'down', faults)
+}
+
+function controls (state: State): Omit<FaultProxy, 'url' | 'close'> {
+  const { faults, pairs } = state
   const each = (direction: Direction | undefined, change: (fault: Fault) => void): void => {
     for (const fault of direction === undefined ? [faults.up, faults.down] : [faults[direction]]) change(fault)
   }
-  const proxy: FaultProxy = {
-    url: Object.assign(new URL(target), { port: String((server.address() as AddressInfo).port) }).href,
+  return {
     connections: () => pairs.size,
     delay: (ms, direction) => each(direction, (fault) => { fault.latency = ms }),
     blackHole (direction) {
       const hole = new Promise<void>((resolve) => {
-        const endEarlier = endHole
-        endHole = () => { endEarlier(); resolve() }
+        const endEarlier = state.endHole
+        state.endHole = () => { endEarlier(); resolve() }
       })
       each(direction, (fault) => { fault.hole = hole })
     },
     halfOpen () { for (const pair of pairs) pair.dead = true },
-    refuse () { refusing = true },
-    resetAll () { for (const pair of pairs) reset(pair) },
+    refuse () { state.refusing = true },
+    resetAll: () => { resetAll(state) },
     resetOn (direction, matches) { faults[direction].resetOn = matches },
-    heal () {
-      refusing = false
-      for (const direction of ['up', 'down'] as const) Object.assign(faults[direction], noFault())
-      endHole()
-    },
-    async close () {
-      this.resetAll()
-      this.heal()
-      if (server.listening) await new Promise((resolve) => server.close(resolve))
-    }
+    heal: () => { heal(state) }
   }
-  t.teardown(() => proxy.close())
-  return proxy
+}
+
+function resetAll ({ pairs }: State): void {
+  for (const pair of pairs) reset(pair)
+}
+
+function heal (state: State): void {
+  state.refusing = false
+  for (const direction of ['up', 'down'] as const) Object.assign(state.faults[direction], noFault())
+  state.endHole()
 }
 
 /** Node 20 never closes a socket that is reset while its end is under way (EINVAL), and the process then spins. */

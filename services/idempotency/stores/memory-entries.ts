@@ -21,6 +21,8 @@ export type Entry = Running | Finished
 
 export interface Entries {
   read: (id: string) => Entry | undefined
+  /** What the attempt has claimed or finished. */
+  owned: (claim: Claim) => Entry | undefined
   begin: (claim: Claim) => void
   finish: (claim: Claim, response: StoredResponse | null) => void
   remove: (id: string) => void
@@ -39,10 +41,16 @@ export function createEntries (now: () => number, maxRecords: number): Entries {
     finished.delete(id)
   }
 
+  const read = (id: string): Entry | undefined => {
+    const entry = running.get(id) ?? finished.get(id)
+    return entry !== undefined && entry.expiresAt > now() ? entry : undefined
+  }
+
   return {
-    read (id) {
-      const entry = running.get(id) ?? finished.get(id)
-      return entry !== undefined && entry.expiresAt > now() ? entry : undefined
+    read,
+    owned ({ id, token }) {
+      const entry = read(id)
+      return entry?.token === token ? entry : undefined
     },
     begin ({ id, fingerprint, token, lease, retention }) {
       remove(id)

@@ -3,7 +3,6 @@ import type { Claim, StoredRecord } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
 import { untilEnded } from '../wait.js'
 import { createEntries, isFree, toRecord } from './memory-entries.js'
-import type { Entry } from './memory-entries.js'
 
 export interface MemoryStoreOptions {
   /**
@@ -22,21 +21,12 @@ export interface MemoryStoreOptions {
  */
 export function createMemoryStore ({ maxRecords = 100_000, now = () => performance.now() }: MemoryStoreOptions = {}): IdempotencyStore {
   if (!Number.isInteger(maxRecords) || maxRecords < 1) throw new TypeError(`expected \`maxRecords\` to be a positive integer, got \`${maxRecords}\``)
-  const { read, begin, finish, remove, dropExpired } = createEntries(now, maxRecords)
-  const changes = new EventEmitter()
-  changes.setMaxListeners(0)
-
-  const owned = ({ id, token }: Claim): Entry | undefined => {
-    const entry = read(id)
-    return entry?.token === token ? entry : undefined
-  }
+  const { read, owned, begin, finish, remove, dropExpired } = createEntries(now, maxRecords)
+  const changes = new EventEmitter().setMaxListeners(0)
+  const isRunning = (claim: Claim): boolean => owned(claim)?.state === 'running'
   const get = async (id: string): Promise<StoredRecord | null> => {
     const entry = read(id)
     return entry === undefined ? null : toRecord(entry, now())
-  }
-  const subscribe = async (id: string, wake: () => void): Promise<() => void> => {
-    changes.on(id, wake)
-    return () => { changes.off(id, wake) }
   }
 
   return {
@@ -49,11 +39,9 @@ export function createMemoryStore ({ maxRecords = 100_000, now = () => performan
       return { state: 'claimed', recovered: entry !== undefined && entry.token !== claim.token }
     },
     async extend (claims) {
-      return claims.map((claim) => {
-        const held = owned(claim)?.state === 'running'
-        if (held) begin(claim)
-        return held
-      })
+      const held = claims.map(isRunning)
+      claims.forEach((claim, index) => { if (held[index] === true) begin(claim) })
+      return held
     },
     async complete (claim, response) {
       if (owned(claim) === undefined) return false
@@ -62,14 +50,19 @@ export function createMemoryStore ({ maxRecords = 100_000, now = () => performan
       return true
     },
     async release (claim) {
-      const held = owned(claim)?.state === 'running'
-      if (held) {
-        remove(claim.id)
-        changes.emit(claim.id)
-      }
-      return held
+      if (!isRunning(claim)) return false
+      remove(claim.id)
+      changes.emit(claim.id)
+      return true
     },
     get,
-    waitFor: (id, token, signal) => untilEnded({ get, subscribe }, id, token, signal)
+    waitFor: (id, token, signal) => untilEnded({ get, subscribe: subscribeTo(changes) }, id, token, signal)
+  }
+}
+
+function subscribeTo (changes: EventEmitter): (id: string, wake: () => void) => Promise<() => void> {
+  return async (id, wake) => {
+    changes.on(id, wake)
+    return () => { changes.off(id, wake) }
   }
 }

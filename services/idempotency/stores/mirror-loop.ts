@@ -1,6 +1,5 @@
 import { EventEmitter, once } from 'node:events'
 import type { Log } from '../../log.js'
-import { createPause } from './mirror-pause.js'
 import type { MirrorQueue } from './mirror-queue.js'
 
 export interface MirrorLoopOptions {
@@ -31,7 +30,7 @@ export function createMirrorLoop ({ queue, flushEvery, maxBatch, attempt, log }:
   const attempts = new EventEmitter().setMaxListeners(0)
   const closing = new AbortController()
   const { signal: closed } = closing
-  let [isRunning, flushes] = [false, 0]
+  let flushes = 0
 
   const run = async (): Promise<void> => {
     while (queue.size() > 0 && !closed.aborted) {
@@ -40,14 +39,15 @@ export function createMirrorLoop ({ queue, flushEvery, maxBatch, attempt, log }:
       if (pause > 0 && !closed.aborted) await backoff.wait(pause)
     }
   }
+  const start = singleRun(run, () => queue.size() > 0 && !closed.aborted, log)
   const wake = (): void => {
     if (flushes > 0 || queue.size() >= maxBatch) gathering.end()
-    if (isRunning) return
-    isRunning = true
-    run().catch((err: unknown) => { log.error({ err }, 'the mirror failed') }).finally(() => {
-      isRunning = false
-      if (queue.size() > 0 && !closed.aborted) wake() // added after the loop's last look
-    })
+    start()
+  }
+  const end = (): void => {
+    closing.abort()
+    attempts.emit('end')
+    for (const pause of [gathering, backoff]) pause.end()
   }
 
   return {
@@ -61,12 +61,42 @@ export function createMirrorLoop ({ queue, flushEvery, maxBatch, attempt, log }:
       }
       flushes--
     },
-    end () {
-      closing.abort()
-      attempts.emit('end')
-      gathering.end()
-      backoff.end()
-    },
+    end,
     closed
+  }
+}
+
+/** Starts `run` unless it is under way, and again at its end where something was added after its last look. */
+function singleRun (run: () => Promise<void>, isNeeded: () => boolean, log: Log): () => void {
+  let isRunning = false
+  const start = (): void => {
+    if (isRunning) return
+    isRunning = true
+    run().catch((err: unknown) => { log.error({ err }, 'the mirror failed') }).finally(() => {
+      isRunning = false
+      if (isNeeded()) start()
+    })
+  }
+  return start
+}
+
+interface Pause {
+  /** Resolves after `ms`, or when it is ended. Does not hold the process. */
+  wait: (ms: number) => Promise<void>
+  /** Ends the wait that is under way, if there is one. */
+  end: () => void
+}
+
+function createPause (): Pause {
+  let end = (): void => {}
+  return {
+    wait: (ms) => new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms).unref()
+      end = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    }),
+    end: () => { end() }
   }
 }

@@ -27,17 +27,6 @@ export function createSubscriber (open: () => Redis | Cluster): Subscriber {
   let connection: Redis | Cluster | undefined
   let closed = false
 
-  const wakeAll = (): void => { for (const { wakes } of channels.values()) for (const wake of wakes) wake() }
-  const connect = (): Redis | Cluster => {
-    const client = open()
-    client.on('message', (channel: string) => { for (const wake of channels.get(channel)?.wakes ?? []) wake() })
-    client.on('error', () => {}) // whoever waits looks now and then besides, and hears there that Redis cannot be had
-    // What is asked for before the first connect waits in the client's own queue. A failed repetition ends the connection, and the next is ready again.
-    const restore = (): void => { if (channels.size > 0) client.subscribe(...channels.keys()).then(wakeAll, wakeAll) }
-    if (client.status === 'ready') client.on('ready', restore)
-    else client.once('ready', () => client.on('ready', restore))
-    return client
-  }
   const leave = (name: string, channel: Channel, wake: () => void): void => {
     channel.wakes.delete(wake)
     if (channel.wakes.size > 0 || channels.get(name) !== channel) return
@@ -52,7 +41,7 @@ export function createSubscriber (open: () => Redis | Cluster): Subscriber {
   return {
     async subscribe (name, wake) {
       if (closed) throw new Error('the subscriber of the idempotency store is closed')
-      const channel = channels.get(name) ?? join(name, connection ??= connect())
+      const channel = channels.get(name) ?? join(name, connection ??= connect(open, channels))
       channel.wakes.add(wake)
       try {
         await channel.subscribed
@@ -68,4 +57,16 @@ export function createSubscriber (open: () => Redis | Cluster): Subscriber {
       connection?.disconnect()
     }
   }
+}
+
+function connect (open: () => Redis | Cluster, channels: ReadonlyMap<string, Channel>): Redis | Cluster {
+  const client = open()
+  const wakeAll = (): void => { for (const { wakes } of channels.values()) for (const wake of wakes) wake() }
+  client.on('message', (channel: string) => { for (const wake of channels.get(channel)?.wakes ?? []) wake() })
+  client.on('error', () => {}) // whoever waits looks now and then besides, and hears there that Redis cannot be had
+  // What is asked for before the first connect waits in the client's own queue. A failed repetition ends the connection, and the next is ready again.
+  const restore = (): void => { if (channels.size > 0) client.subscribe(...channels.keys()).then(wakeAll, wakeAll) }
+  if (client.status === 'ready') client.on('ready', restore)
+  else client.once('ready', () => client.on('ready', restore))
+  return client
 }

@@ -15,15 +15,7 @@ export function createRedisStore (options: RedisStoreOptions): IdempotencyStore 
   const link = createRedisLink(options)
   const running = createInFlight(() => performance.now())
 
-  /** Resolves when a call that failed is to be made again. */
-  const renewed = async (error: unknown): Promise<void> => {
-    if (!isGenerationChanged(error)) throw error
-    await link.renew()
-  }
-  const call = <T>(attempt: () => Promise<T>): Promise<T> => attempt().catch(async (error: unknown) => {
-    await renewed(error)
-    return await attempt()
-  })
+  const call = repeater(link)
   const claim = async (claim: Claim): Promise<ClaimResult> => {
     const result = await call(() => link.claim(claim))
     if (result.state === 'claimed') running.add(claim, 'inRedis')
@@ -58,4 +50,13 @@ export function createRedisStore (options: RedisStoreOptions): IdempotencyStore 
     get,
     waitFor: (id, token, signal) => untilEnded({ get, subscribe }, id, token, signal)
   }
+}
+
+/** Makes a call once more when Redis had another generation, in which nothing of the first was done. */
+function repeater (link: RedisLink): <T>(attempt: () => Promise<T>) => Promise<T> {
+  return (attempt) => attempt().catch(async (error: unknown) => {
+    if (!isGenerationChanged(error)) throw error
+    await link.renew()
+    return await attempt()
+  })
 }
