@@ -11,7 +11,7 @@ const records = 1_000
 const allowedInRedis = 1_024
 /** Of heap for one request between the first look and the last: a single pointer that is kept would be 8. */
 const allowedGrowth = 2
-/** Shares of all requests after which the heap is looked at. By the first, the cache of finished records is long full. */
+/** Shares of all requests after which the heap is looked at. By the first, everything that grows to a limit has long reached it. */
 const looks = [0.2, 0.6, 1]
 
 const variant = { name: 'memory', answers: 'first', mark: ['idempotency-status', 'created'], rows: ['idempotency_records'], mirrored: true }
@@ -45,7 +45,7 @@ async function measureRedis (session) {
   return { mean: sizes.reduce((sum, size) => sum + size) / records, largest: Math.max(...sizes) }
 }
 
-/** First requests, the dearest of all: each leaves a record in the cache, in Redis and in the mirror. */
+/** First requests, the dearest of all: each leaves a record in Redis and in the mirror. */
 async function measureHeap (session, requests, connections) {
   // Short, so that Redis need not hold a million records at once.
   const context = await startServer(session, 'heap', { retention: 60_000, execArgv: ['--expose-gc'] })
