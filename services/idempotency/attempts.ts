@@ -1,7 +1,7 @@
 import type { Log } from '../log.js'
 import { randomToken, stop } from './attempt.js'
 import type { Attempt } from './attempt.js'
-import type { FinishedRecord } from './cache.js'
+import type { FinishedRecord, RecordCache } from './cache.js'
 import { createHeartbeat } from './heartbeat.js'
 import { createLateWrites } from './late-writes.js'
 import type { Layer, Observer } from './observer.js'
@@ -11,6 +11,7 @@ import type { IdempotencyStore } from './store.js'
 
 export interface AttemptsOptions {
   store: IdempotencyStore
+  cache: RecordCache
   log: Log
   observer: Observer
   newToken?: () => string
@@ -39,7 +40,7 @@ export interface Attempts {
   close: () => Promise<void>
 }
 
-export function createAttempts ({ store, log, observer, newToken = randomToken, now }: AttemptsOptions): Attempts {
+export function createAttempts ({ store, cache, log, observer, newToken = randomToken, now }: AttemptsOptions): Attempts {
   const attempts = new Map<string, Attempt>()
   const end = (attempt: Attempt, ended: Ended): void => {
     if (attempts.get(attempt.claim.id) === attempt) attempts.delete(attempt.claim.id)
@@ -55,7 +56,7 @@ export function createAttempts ({ store, log, observer, newToken = randomToken, 
   const running = (): Attempt[] => [...attempts.values()].filter(({ confirmedAt, closing }) => confirmedAt !== null && !closing)
   const heartbeat = createHeartbeat({ store, running, onLost: lose, onOver: (attempt) => { end(attempt, null) }, log, now })
   const lateWrites = createLateWrites({ store, log })
-  const endDeps: EndDeps = { store, end, lose, late: lateWrites.complete }
+  const endDeps: EndDeps = { store, cache, end, lose, late: lateWrites.complete }
   return {
     find: (id) => attempts.get(id),
     claim (id, fingerprint, { lease, retention, guarantee, maxExecution }, layer) {
@@ -82,6 +83,7 @@ export function createAttempts ({ store, log, observer, newToken = randomToken, 
 
 interface EndDeps {
   store: IdempotencyStore
+  cache: RecordCache
   end: Attempts['end']
   lose: (attempt: Attempt) => void
   late: (claim: Claim, response: StoredResponse | null) => void
@@ -104,10 +106,12 @@ async function finish ({ store, end, lose, late }: EndDeps, attempt: Attempt, an
   }
 }
 
-async function committed ({ store, end, late }: EndDeps, attempt: Attempt, response: StoredResponse | null, isStored: boolean): Promise<void> {
+async function committed ({ store, cache, end, late }: EndDeps, attempt: Attempt, response: StoredResponse | null, isStored: boolean): Promise<void> {
   attempt.closing = true
   const { claim } = attempt
-  end(attempt, recordOf(claim, response))
+  const record = recordOf(claim, response)
+  cache.put(claim.id, record, claim.retention) // what Postgres has decided holds before the store hears of it, and when it never does
+  end(attempt, record)
   if (isStored) return
   const unmirrored: Claim = { ...claim, guarantee: 'fast' } // Postgres has it
   await store.complete(unmirrored, response).catch((error: unknown) => {

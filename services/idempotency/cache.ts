@@ -19,7 +19,7 @@ export interface RecordCache {
 const overhead = 512
 
 /**
- * Finished records that were asked for again. They never change until they expire, so the next replay asks no store. The answers of first requests are
+ * Finished records that were asked for again, and those of transactions. They never change until they expire, so the next replay asks no store. The answers of first requests are
  * not kept: few are ever repeated, and what keeping each costs the garbage collector was a tenth of the processor time of each.
  */
 export function createCache ({ maxRecords, maxBytes }: CacheOptions): RecordCache {

@@ -11,10 +11,20 @@ const loneSurrogate = /(?<!\\)(?:\\\\)*\\ud[89a-f]/
  */
 export function canonical (value: unknown): string {
   if (isEmpty(value)) return '{}' // most requests have neither query nor params
-  const text = stringify(value)
-  if (text === undefined) throw new Error('the body is not JSON')
-  if (text.includes('\\ud') && loneSurrogate.test(text)) throw new Error('the body has half of a surrogate pair')
+  const text = textOf(value)
+  if (text.includes('\\ud') && loneSurrogate.test(text)) throw new Error('it has half of a surrogate pair')
   return text
+}
+
+function textOf (value: unknown): string {
+  let cause: unknown
+  try {
+    const text = stringify(value)
+    if (text !== undefined) return text
+  } catch (error) {
+    cause = error
+  }
+  throw new Error('it has a number that is not finite, or another value that is not JSON', { cause })
 }
 
 /** The objects that Fastify makes of a query and of params are of a class of their own. */

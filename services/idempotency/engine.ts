@@ -68,7 +68,7 @@ export interface EngineOptions {
 export function createEngine ({ store, log, cache: cacheOptions, maxWaiters, observer = noObserver, newToken, now = () => performance.now() }: EngineOptions): IdempotencyEngine {
   const cache = createCache(cacheOptions)
   const waiting = createWaiting({ maxWaiters })
-  const attempts = createAttempts({ store, log, observer, now, ...(newToken === undefined ? {} : { newToken }) })
+  const attempts = createAttempts({ store, cache, log, observer, now, ...(newToken === undefined ? {} : { newToken }) })
   const deps: Deps = { store, log, cache, attempts, waiting, observer, now }
   return {
     recall: (id, fingerprint) => recall(cache, id, fingerprint),

@@ -75,3 +75,13 @@ for (const [left, known] of [[1_000, true], [100, false], [undefined, false]] as
     t.equal(engine.recall(question().id, question().fingerprint) !== null, known)
   })
 }
+
+await t.test('what a transaction has decided is known before the store hears of it, and when it never does', async (t) => {
+  const { store } = watchedStore({ complete: async () => { throw new Error('the store is broken') } })
+  const engine = engineOf(t, { store, cache })
+  const { id, fingerprint } = question()
+  const told = engine.committed(running(await engine.begin(question(), settings)), ok, false)
+  t.same(engine.recall(id, fingerprint), { action: 'replay', response: ok, coalesced: false })
+  await t.rejects(told, /broken/)
+  t.same(engine.recall(id, fingerprint), { action: 'replay', response: ok, coalesced: false })
+})
