@@ -79,7 +79,7 @@ async function lose (decision: Extract<Outcome, { state: 'lost' }>['decision'], 
   })
   request.log.warn({ attempt: attempt.claim.token }, 'another attempt was first: the transaction was rolled back')
   reply.removeHeader('idempotency-status')
-  follow(decision, request, reply, route, request.idempotency?.key ?? '', attempt.layer, () => {})
+  follow(decision, request, reply, route, run.key, attempt.layer, () => {})
 }
 
 /** Postgres has decided: a store that cannot be told so changes nothing. */

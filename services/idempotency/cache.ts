@@ -19,8 +19,8 @@ export interface RecordCache {
 const overhead = 512
 
 /**
- * Finished records that were asked for again, and those of transactions. They never change until they expire, so the next replay asks no store. The answers of first requests are
- * not kept: few are ever repeated, and what keeping each costs the garbage collector was a tenth of the processor time of each.
+ * Finished records that were asked for again, and those of transactions. They never change until they expire, so the next replay asks no store. The
+ * answers of first requests are not kept: few are ever repeated, and collecting them took a tenth of a first request's processor time.
  */
 export function createCache ({ maxRecords, maxBytes }: CacheOptions): RecordCache {
   if (maxRecords === 0 || maxBytes === 0) return { get: () => undefined, put () {} }

@@ -33,10 +33,3 @@ function isEmpty (value: unknown): boolean {
   for (const key in value) if (Object.hasOwn(value, key)) return false
   return true
 }
-
-/** Neither a stream nor a file nor another object that is not data. */
-export function isPlain (value: object): boolean {
-  if (Array.isArray(value)) return true
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}

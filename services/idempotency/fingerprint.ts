@@ -1,4 +1,4 @@
-import { canonical, isPlain } from './canonical.js'
+import { canonical } from './canonical.js'
 import { digest } from './digest.js'
 
 export interface FingerprintInput {
@@ -60,6 +60,13 @@ function flawOf (value: unknown, depth: number): string | null {
 /** An object that canonical JSON looks into. Those with `toJSON` (dates, bytes) stand for a value. */
 function isContainer (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && !('toJSON' in value && typeof value.toJSON === 'function')
+}
+
+/** Neither a stream nor a file nor another object that is not data. */
+function isPlain (value: object): boolean {
+  if (Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** Without parameters: a multipart boundary or a charset is chosen anew by every attempt. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { after, duplicates, statuses } from './duplicates.js'
-import { inPostgres, setUp } from './setup.js'
+import { handedOver } from './handed-over.js'
+import { setUp } from './setup.js'
 import type { Setup } from './setup.js'
 
 const lease = 2_000
@@ -33,21 +33,8 @@ const freezes: Record<string, { freeze: (setup: Setup) => void, thaw: (setup: Se
 
 async function held (t: Test, { freeze, thaw }: { freeze: (setup: Setup) => void, thaw: (setup: Setup) => void }): Promise<void> {
   const setup = await setUp(t, { options: { lease }, proxied: true })
-  const { one, two, effects } = setup
-  const first = one.post('k', { hold: true })
-  await effects.reach('k', 1)
-  freeze(setup)
   t.teardown(() => { thaw(setup) })
-  await inPostgres(setup, 'running')
-  t.strictSame(statuses(await duplicates(two, 'k', after(2 * lease))), [409])
-  one.open('k')
-  const { status, text } = await first
-  t.equal(status, 201)
-  for (const instance of [two, one]) t.match(await instance.post('k'), { status: 201, text, replayed: true })
-  thaw(setup)
-  const answers = await duplicates(two, 'k', after(lease))
-  t.ok(answers.every((answer) => answer.text === text), 'and after the thaw')
-  t.equal(await effects.count('k'), 1)
+  await handedOver(t, setup, lease, () => { freeze(setup) }, () => { thaw(setup) })
 }
 
 for (const [what, fault] of Object.entries(freezes)) {

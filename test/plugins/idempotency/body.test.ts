@@ -41,7 +41,7 @@ await t.test('a body that has no canonical form is 400 and claims nothing', asyn
   t.equal((await post(app, '/', { headers: json, payload: nested.slice(1, -1) })).statusCode, 200)
 })
 
-await t.test('the deepest body that fits is answered as quickly as any', async (t) => {
+await t.test('the deepest body that fits is refused', async (t) => {
   const app = await build(t)
   app.post('/', async () => 'ok')
   t.equal((await post(app, '/', { headers: json, payload: '['.repeat(500_000) + ']'.repeat(500_000) })).statusCode, 400)

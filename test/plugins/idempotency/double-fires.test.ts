@@ -1,27 +1,30 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import t from 'tap'
 import { createMemoryStore } from '../../../plugins/idempotency/index.js'
 import type { IdempotencyOptions } from '../../../plugins/idempotency/index.js'
+import { until } from '../../helper.js'
 import { build, gate } from './helper.js'
+import { waitersOf } from './measured.js'
 
 /** An application whose store's clock is moved by hand, with double fires recognised on POST /:id. */
-async function fires (t: Test, options: Partial<IdempotencyOptions> = {}): Promise<{ app: FastifyInstance, runs: () => number, skip: (ms: number) => void, fire: (changes?: InjectOptions) => Promise<LightMyRequestResponse> }> {
+async function fires (t: Test, options: Partial<IdempotencyOptions> = {}): Promise<{ app: FastifyInstance, registry: Registry, runs: () => number, skip: (ms: number) => void, fire: (changes?: InjectOptions) => Promise<LightMyRequestResponse> }> {
   let [time, runs] = [0, 0]
-  const app = await build(t, { store: createMemoryStore({ now: () => time }), fingerprint: true, ...options })
+  const registry = new Registry()
+  const app = await build(t, { store: createMemoryStore({ now: () => time }), fingerprint: true, metrics: registry, ...options })
   app.addContentTypeParser('text/json', { parseAs: 'string' }, async (_request: unknown, body: string) => JSON.parse(body) as unknown)
   app.addContentTypeParser('x/stream', (_request, payload, done) => { done(null, payload) })
   app.post('/:id', async ({ idempotency }) => ({ run: ++runs, layer: idempotency?.layer ?? null }))
   const fire = ({ headers, ...changes }: InjectOptions = {}): Promise<LightMyRequestResponse> =>
     app.inject({ method: 'POST', url: '/1?a=1&b=2', payload: { amount: 1, to: 'x' }, ...changes, headers: { 'x-user': '1', ...headers } })
-  return { app, runs: () => runs, skip: (ms) => { time += ms }, fire }
+  return { app, registry, runs: () => runs, skip: (ms) => { time += ms }, fire }
 }
 
 const status = ({ headers }: LightMyRequestResponse): unknown => headers['idempotency-status']
 
 await t.test('two equal requests at once run once, and both get the one answer', async (t) => {
-  const { app, fire } = await fires(t)
+  const { app, registry, fire } = await fires(t)
   const [entered, finish] = [gate(), gate()]
   app.post('/slow', async ({ idempotency }) => {
     entered.open()
@@ -31,7 +34,7 @@ await t.test('two equal requests at once run once, and both get the one answer',
   const first = fire({ url: '/slow' })
   await entered.opened
   const second = fire({ url: '/slow' })
-  await delay(20)
+  await until('it waits', async () => await waitersOf(registry) === 1)
   finish.open()
   const answers = await Promise.all([first, second])
   t.same(answers.map(status), ['created', 'coalesced'])
@@ -144,7 +147,7 @@ await t.test('with a scope function requests are one when the scope and the prin
 })
 
 await t.test('when the first one fails the second one runs', async (t) => {
-  const { app, fire } = await fires(t)
+  const { app, registry, fire } = await fires(t)
   const [entered, finish] = [gate(), gate()]
   let runs = 0
   app.post('/slow', async (_request, reply) => {
@@ -156,7 +159,7 @@ await t.test('when the first one fails the second one runs', async (t) => {
   const first = fire({ url: '/slow' })
   await entered.opened
   const second = fire({ url: '/slow' })
-  await delay(20)
+  await until('it waits', async () => await waitersOf(registry) === 1)
   finish.open()
   t.same([(await first).statusCode, (await second).json()], [500, { run: 2 }])
 })

@@ -14,6 +14,9 @@ export async function shown (registry: Registry, name: string): Promise<Record<s
 
 export const outcomesOf = (registry: Registry): Promise<Record<string, number>> => shown(registry, 'idempotency_requests_total')
 
+/** Duplicates that wait, in all applications of the registry. */
+export const waitersOf = async (registry: Registry): Promise<number> => (await shown(registry, 'idempotency_waiters'))[''] ?? 0
+
 export async function measured (t: Test, options: Partial<IdempotencyOptions> = {}, server: FastifyServerOptions = {}): Promise<{ app: FastifyInstance, registry: Registry }> {
   const registry = new Registry()
   return { app: await build(t, { metrics: registry, ...options }, server), registry }

@@ -8,6 +8,14 @@ import { until } from '../../helper.js'
 import { gate, listen } from './helper.js'
 import type { Gate } from './helper.js'
 
+export const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251))
+export const webStream = (...chunks: Uint8Array[]): ReadableStream => new ReadableStream({
+  start (controller) {
+    for (const chunk of chunks) controller.enqueue(chunk)
+    controller.close()
+  }
+})
+
 export interface Client {
   socket: Socket
   text: () => string

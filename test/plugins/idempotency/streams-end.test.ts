@@ -4,16 +4,9 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { until } from '../../helper.js'
 import { build, gate, post, watchedStore } from './helper.js'
-import { send } from './streaming.js'
+import { bytes, send, webStream } from './streaming.js'
 
-const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251))
 const self = new URL(import.meta.url)
-const webStream = (...chunks: Uint8Array[]): ReadableStream => new ReadableStream({
-  start (controller) {
-    for (const chunk of chunks) controller.enqueue(chunk)
-    controller.close()
-  }
-})
 
 for (const protectedRoute of [true, false]) {
   const title = protectedRoute ? 'and its key is used up' : 'as without the plugin'

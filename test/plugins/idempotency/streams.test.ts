@@ -4,16 +4,9 @@ import type { RouteHandlerMethod } from 'fastify'
 import t from 'tap'
 import { until } from '../../helper.js'
 import { build, listen, post, watchedStore } from './helper.js'
-import { send, slowStore } from './streaming.js'
+import { bytes, send, slowStore, webStream } from './streaming.js'
 
-const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, index) => index % 251))
 const self = new URL(import.meta.url)
-const webStream = (...chunks: Uint8Array[]): ReadableStream => new ReadableStream({
-  start (controller) {
-    for (const chunk of chunks) controller.enqueue(chunk)
-    controller.close()
-  }
-})
 
 const answers: Record<string, RouteHandlerMethod> = {
   'a stream of texts': async (request, reply) => reply.type('text/plain').send(Readable.from(['ä', 'b', '', 'ü'])),

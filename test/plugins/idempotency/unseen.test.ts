@@ -112,7 +112,7 @@ await t.test('the 503 of handlerTimeout goes out while the handler runs, and doe
   t.same(calls, ['claim'])
 })
 
-await t.test('a handler within its handlerTimeout is kept as any other', async (t) => {
+await t.test('the answer of a handler within its handlerTimeout is kept', async (t) => {
   const app = await build(t, {}, { handlerTimeout: 60_000 })
   app.post('/', async () => 'ok')
   await post(app, '/')

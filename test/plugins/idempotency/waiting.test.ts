@@ -2,12 +2,14 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import Fastify from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import t from 'tap'
 import idempotency, { createMemoryStore } from '../../../plugins/idempotency/index.js'
 import type { IdempotencyOptions } from '../../../plugins/idempotency/index.js'
 import { testPrefix, testRedis, until } from '../../helper.js'
 import { build, gate, listen, pair, post, principal, testPool, watchedStore } from './helper.js'
+import { waitersOf } from './measured.js'
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
@@ -116,11 +118,12 @@ const shared: Array<[string, Open]> = [
 for (const [name, open] of shared) {
   await t.test(`two instances that share ${name}: a duplicate at one gets the answer that the other gives`, async (t) => {
     const { handler, entered, letOut } = held((run) => ({ run }))
-    const [one, other] = await pair(t, { store: await open(t), prefix: testPrefix(), onConcurrent: 'wait' }, handler)
+    const registry = new Registry()
+    const [one, other] = await pair(t, { store: await open(t), prefix: testPrefix(), onConcurrent: 'wait', metrics: registry }, handler)
     const first = post(one, '/')
     await until('the first one runs', () => entered() === 1)
     const duplicates = [post(other, '/'), post(other, '/')]
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await until('they wait', async () => await waitersOf(registry) === 2)
     letOut(1)
     const { payload } = await first
     for (const duplicate of await Promise.all(duplicates)) t.same([duplicate.payload, duplicate.headers['idempotency-status']], [payload, 'coalesced'])
