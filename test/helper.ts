@@ -50,13 +50,13 @@ export function testRedis (t: Test): Redis {
   return redis
 }
 
-/** Calls `probe` until it returns something else than false, null or undefined, and returns that. */
-export async function until<T> (what: string, probe: () => Promise<T | false | null | undefined> | T | false | null | undefined, deadline = 10_000): Promise<T> {
+/** Calls `probe` until it returns something else than false, null or undefined, and returns that. `what` tells, when it is too late, what was waited for. */
+export async function until<T> (what: string | (() => string), probe: () => Promise<T | false | null | undefined> | T | false | null | undefined, deadline = 10_000): Promise<T> {
   const end = performance.now() + deadline
   for (;;) {
     const value = await probe()
     if (value !== false && value !== null && value !== undefined) return value
-    if (performance.now() > end) throw new Error(`waited ${deadline} ms for this to happen: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
+    if (performance.now() > end) throw new Error(`waited ${deadline} ms for this to happen: ${typeof what === 'string' ? what : what()}`)
+    await new Promise((resolve) => setTimeout(resolve, 10)) // between two looks
   }
 }

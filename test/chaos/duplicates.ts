@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../helper.js'
 import type { Answer, Instance, PostOptions } from './instance.js'
 
 /** A loop that is not done by then, ms, never will be. */
@@ -7,14 +7,12 @@ const deadline = 20_000
 /** Sends one request after the other under a key until `done`, and returns the answers. */
 export async function duplicates (to: Instance, key: string, done: (last: Answer) => boolean, options: PostOptions = {}): Promise<Answer[]> {
   const answers: Answer[] = []
-  const late = after(deadline)
-  for (;;) {
-    if (late()) throw new Error(`after ${deadline} ms of duplicates ${key} is still answered ${answers[answers.length - 1]?.text}`)
+  const change = (): string => `another answer under ${key} than ${answers[answers.length - 1]?.text}`
+  return await until(change, async () => {
     const answer = await to.post(key, options)
     answers.push(answer)
-    if (done(answer)) return answers
-    await sleep(10)
-  }
+    return done(answer) && answers
+  }, deadline)
 }
 
 /** For `duplicates`: until so many ms from now are over. */

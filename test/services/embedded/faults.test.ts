@@ -8,7 +8,8 @@ import { serverAccount } from '../../../services/embedded/account.js'
 import { exists } from '../../../services/embedded/files.js'
 import { acquireServices } from '../../../services/embedded/index.js'
 import { isAlive } from '../../../services/embedded/processes.js'
-import { command, holdfastFolder, identities, killHard, query, readText, spawnScript, spawnUser, until } from './helper.js'
+import { until } from '../../helper.js'
+import { command, holdfastFolder, identities, killHard, query, readText, spawnScript, spawnUser } from './helper.js'
 
 const both = { postgres: true, redis: true }
 const onlyPostgres = { postgres: true, redis: false }
@@ -40,7 +41,7 @@ await t.test('after kill -9 of both servers the next user starts them again with
   await query(user.services.databaseUrl, 'CREATE TABLE kept AS SELECT 1 AS n')
   await command(user.services.redisUrl, 'SET', 'kept', '1')
   const servers = identities(directory)
-  await until(async () => String(await command(user.services.redisUrl, 'INFO', 'persistence')).includes('aof_pending_bio_fsync:0'))
+  await until('Redis has synced its log', async () => String(await command(user.services.redisUrl, 'INFO', 'persistence')).includes('aof_pending_bio_fsync:0'))
   await killHard(servers.postgres)
   await killHard(servers.redis)
 
@@ -59,7 +60,7 @@ await t.test('after kill -9 during initdb the next user initialises anew', async
   const directory = await holdfastFolder(t)
   const child = spawnScript('user.ts', [directory])
   const exited = once(child, 'exit')
-  await until(async () => await exists(join(directory, 'postgres')) && (await readdir(join(directory, 'postgres'))).some((name) => name.startsWith('initdb-')))
+  await until('initdb is under way', async () => await exists(join(directory, 'postgres')) && (await readdir(join(directory, 'postgres'))).some((name) => name.startsWith('initdb-')), 20_000)
   child.kill('SIGKILL')
   await exited
   t.equal(await exists(join(directory, 'postgres', 'cluster')), false)
@@ -121,7 +122,7 @@ await t.test('acquiring ends when its signal aborts, and leaves nothing running'
   const controller = new AbortController()
   const acquired = acquireServices({ directory, need: both, log: () => {}, signal: controller.signal })
   const rejected = t.rejects(acquired, { name: 'AbortError' })
-  await until(() => exists(join(directory, 'postgres', 'server.json')))
+  await until('Postgres starts', () => exists(join(directory, 'postgres', 'server.json')), 20_000)
   controller.abort()
   await rejected
   t.equal(isAlive(JSON.parse(await readText(directory, 'postgres', 'server.json')).process), false)

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { Test } from 'tap'
@@ -15,6 +14,7 @@ import type { EmbeddedServices } from '../../../services/embedded/index.js'
 import { resetServices } from '../../../services/embedded/index.js'
 import { isAlive } from '../../../services/embedded/processes.js'
 import { findRedis } from '../../../services/embedded/redis.js'
+import { until } from '../../helper.js'
 
 export const isRoot = process.getuid?.() === 0
 export const redisCache = resolve('.holdfast', 'test', 'redis')
@@ -113,17 +113,9 @@ export async function command (url: string | null, name: string, ...args: string
   }
 }
 
-/** Waits until the condition holds, at most 20 s. */
-export async function until (condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !await condition();) {
-    if (Date.now() > deadline) throw new Error('the condition was not met within 20 s')
-    await sleep(5)
-  }
-}
-
 export async function killHard (identity: string): Promise<void> {
   process.kill(pidOf(identity), 'SIGKILL')
-  await until(() => !isAlive(identity))
+  await until(`${identity} is dead`, () => !isAlive(identity))
 }
 
 export const readText = (...path: string[]): Promise<string> => readFile(join(...path), 'utf8')
