@@ -5,10 +5,18 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { until } from '../helper.js'
 import { faultProxy } from './fault-proxy.js'
-import type { FaultProxy } from './fault-proxy.js'
+import type { Direction, FaultProxy } from './fault-proxy.js'
+
+interface Echo {
+  proxy: FaultProxy
+  open: () => Promise<Client>
+  received: () => string
+  /** Resolves when an echo has come through another proxy, which has no fault. */
+  bystander: () => Promise<void>
+}
 
 /** A client of an echo server through a proxy. */
-async function echo (t: Test): Promise<{ proxy: FaultProxy, open: () => Promise<Client>, received: () => string }> {
+async function echo (t: Test): Promise<Echo> {
   let received = ''
   const server = createServer((socket) => {
     socket.on('error', () => {})
@@ -18,8 +26,9 @@ async function echo (t: Test): Promise<{ proxy: FaultProxy, open: () => Promise<
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.close() })
-  const proxy = await faultProxy(t, `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  return { proxy, open: () => openClient(t, proxy.url), received: () => received }
+  const url = `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const [proxy, other] = [await faultProxy(t, url), await faultProxy(t, url)]
+  return { proxy, open: () => openClient(t, proxy.url), received: () => received, bystander: async () => { await roundTrip(await openClient(t, other.url)) } }
 }
 
 interface Client { socket: Socket, got: () => string, error: () => string | null }
@@ -42,6 +51,16 @@ async function roundTrip ({ socket, got }: Client): Promise<void> {
   await until('an echo', () => got().length > before)
 }
 
+/** Resolves when so many bytes more have come to the proxy. */
+function reached (proxy: FaultProxy, direction: Direction, count: number): Promise<unknown> {
+  let seen = 0
+  proxy.resetOn(direction, (chunk) => {
+    seen += chunk.length
+    return false
+  })
+  return until('they are at the proxy', () => seen === count)
+}
+
 await t.test('bytes pass unchanged and in order, and so does the end', async (t) => {
   const { proxy, open } = await echo(t)
   const client = await open()
@@ -57,14 +76,10 @@ await t.test('latency delays every chunk and keeps their order', async (t) => {
   const client = await open()
   await roundTrip(client)
   proxy.delay(100, 'up')
-  let arrived = false
-  proxy.resetOn('up', () => {
-    arrived = true
-    return false
-  })
+  const arrived = reached(proxy, 'up', 1)
   const begin = performance.now()
   client.socket.write('a')
-  await until('it is at the proxy', () => arrived)
+  await arrived
   proxy.delay(1, 'up')
   client.socket.write('b')
   await until('both are back', () => client.got().length === 3)
@@ -74,14 +89,16 @@ await t.test('latency delays every chunk and keeps their order', async (t) => {
 
 for (const direction of ['up', 'down', undefined] as const) {
   await t.test(`a black hole (${direction ?? 'both ways'}) holds all bytes until it is healed`, async (t) => {
-    const { proxy, open } = await echo(t)
+    const { proxy, open, bystander } = await echo(t)
     const [early, other] = [await open(), await open()]
     await Promise.all([roundTrip(early), roundTrip(other)])
     proxy.blackHole(direction)
     const late = await open()
+    const held = reached(proxy, direction ?? 'up', 'earlylate'.length)
     early.socket.write('early')
     late.socket.write('late')
-    await new Promise((resolve) => setTimeout(resolve, 100)) // nothing may come, so there is nothing to wait for
+    await held
+    await bystander()
     t.equal(early.got() + late.got(), '.')
     proxy.heal()
     await until('both are back', () => early.got() === '.early' && late.got() === 'late')
@@ -90,17 +107,19 @@ for (const direction of ['up', 'down', undefined] as const) {
 }
 
 await t.test('what a client sent before it gave up arrives after the black hole', async (t) => {
-  const { proxy, open, received } = await echo(t)
+  const { proxy, open, received, bystander } = await echo(t)
   const client = await open()
   await roundTrip(client)
   proxy.blackHole('up')
+  const held = reached(proxy, 'up', 'late'.length)
   client.socket.write('late')
   client.socket.destroy()
-  await new Promise((resolve) => setTimeout(resolve, 100)) // nothing may come, so there is nothing to wait for
-  t.equal(received(), '.')
+  await held
+  await bystander()
+  t.equal(received(), '..')
   proxy.heal()
   await until('the server hears the end', () => proxy.connections() === 0)
-  t.equal(received(), '.late')
+  t.equal(received(), '..late')
 })
 
 await t.test('a half-open connection stays dead and silent after healing, a new one works', async (t) => {
