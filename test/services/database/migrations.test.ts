@@ -25,7 +25,21 @@ async function migrationsWith (t: Test, migrations: Record<string, string>): Pro
 }
 
 const advisoryLocks = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+const askers = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()"
 const shadows = "SELECT datname FROM pg_database WHERE datname ~ 'shadow'"
+
+/** SQL that waits until the test opens the barrier. */
+async function barrier (t: Test, url: string): Promise<{ sql: string, reached: () => Promise<boolean>, open: () => Promise<unknown> }> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  await client.query('SELECT pg_advisory_lock(1, 1)')
+  return {
+    sql: 'SELECT pg_advisory_xact_lock(1, 1);',
+    reached: async () => (await client.query(`${advisoryLocks} AND NOT granted`)).rowCount === 1,
+    open: () => client.query('SELECT pg_advisory_unlock(1, 1)')
+  }
+}
 
 const emptyDatabase = (t: Test): Promise<string> => testDatabase(t, 'template0')
 
@@ -39,8 +53,12 @@ async function query (url: string, sql: string): Promise<unknown[]> {
 
 await t.test('of ten callers at once one applies each migration, and all of them return', async (t) => {
   const url = await emptyDatabase(t)
-  const directory = await migrationsWith(t, { '29990101000000_slow': 'CREATE TABLE slow (a int); SELECT pg_sleep(0.2);' })
-  const results = await Promise.all(Array.from({ length: 10 }, () => migrate({ url, directory, log: silentLog, deadline: 30_000 })))
+  const { sql, open } = await barrier(t, url)
+  const directory = await migrationsWith(t, { '29990101000000_slow': `CREATE TABLE slow (a int); ${sql}` })
+  const callers = Promise.all(Array.from({ length: 10 }, () => migrate({ url, directory, log: silentLog, deadline: 30_000 })))
+  await until('nine have asked for the lock', async () => (await query(url, askers)).length === 9)
+  await open()
+  const results = await callers
   t.equal(results.filter((names) => names.includes('29990101000000_slow')).length, 1)
   t.equal(results.flat().length, new Set(results.flat()).size)
   t.strictSame(await migrate({ url, directory, log: silentLog, deadline: 1_000 }), [])
@@ -65,10 +83,14 @@ await t.test('a migration that fails is reported with the database\'s reason, an
 
 await t.test('a wait for another process\'s migration ends at the deadline', async (t) => {
   const url = await emptyDatabase(t)
-  const directory = await migrationsWith(t, { '29990101000000_slow': 'CREATE TABLE slow (a int); SELECT pg_sleep(2);' })
+  const { sql, reached, open } = await barrier(t, url)
+  const directory = await migrationsWith(t, { '29990101000000_slow': `CREATE TABLE slow (a int); ${sql}` })
   const first = migrate({ url, directory, log: silentLog, deadline: 30_000 })
-  await until('the first one holds the lock', async () => (await query(url, advisoryLocks)).length > 0)
+  await until('the first one is in the middle of it', reached)
+  const start = performance.now()
   await t.rejects(migrate({ url, directory, log: silentLog, deadline: 200 }), { message: /another process has been migrating the database for 200 ms/ })
+  t.ok(performance.now() - start < 2_000)
+  await open()
   await first
 })
 
