@@ -4,6 +4,7 @@ import type { Claim } from '../../../services/idempotency/record.js'
 import type { RedisLink } from '../../../services/idempotency/stores/redis-link.js'
 import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
+import { gate } from '../../plugins/idempotency/helper.js'
 import { again, newClaim, response } from './conformance.js'
 import { instance, ownPostgres, served } from './instance.js'
 
@@ -86,19 +87,22 @@ await t.test('a claim whose answer came after the others were handed over is mad
 
 await t.test('a key that is given back while its claim is handed over is free', async (t) => {
   const [server, postgres] = [await ownRedis(t), await ownPostgres(t)]
-  let isHeld = false
+  const [held, answered] = [gate(), gate()]
   const slowly = async (claims: readonly Claim[]): Promise<boolean[]> => {
-    const held = await postgres.hold(claims)
-    isHeld = true
-    await delay(100)
-    return held
+    const answer = await postgres.hold(claims)
+    held.open()
+    await answered.opened
+    return answer
   }
   const one = await instance(t, server, { ...postgres, hold: slowly })
   const claim = newClaim()
   await one.store.claim(claim)
   await server.kill()
-  await until('it is handed over', () => isHeld)
-  t.equal(await one.store.release(claim), true)
+  await held.opened
+  const released = one.store.release(claim)
+  t.match(await postgres.get(claim.id), { state: 'running', token: claim.token }, 'Postgres has it, and the process does not know yet')
+  answered.open()
+  t.equal(await released, true)
   t.match(await one.store.claim(again(claim)), { state: 'claimed' })
 })
 

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
+import { gate } from '../../plugins/idempotency/helper.js'
 import { again, newClaim, response } from './conformance.js'
 import { instance, ownPostgres, served } from './instance.js'
 import type { Instance } from './instance.js'
@@ -101,23 +102,30 @@ await t.test('claims wait from the moment that a loss is found, not from when ow
   const client = new Redis(server.url)
   t.teardown(() => { client.disconnect() })
   const own = newClaim()
+  const [remaking, remade] = [gate(), gate()]
   let isFlushed = false
   const one = await instance(t, server, postgres, (link) => ({
     ...link,
     async claim (claim) {
-      if (isFlushed && claim.id === own.id) await new Promise((resolve) => setTimeout(resolve, 300))
+      if (isFlushed && claim.id === own.id) {
+        remaking.open()
+        await remade.opened
+      }
       return await link.claim(claim)
     }
   }), { probe: 60_000 })
-  const other = await instance(t, server, postgres, (link) => link, { probe: 200 })
+  const other = await instance(t, server, postgres, (link) => link, { probe: 60_000 })
   const claim = newClaim()
   await one.store.claim(own)
   await other.store.claim(claim)
   isFlushed = true
   await client.flushall()
   const first = one.store.claim(newClaim())
-  await until('the generation is renewed', async () => await client.exists('test:generation') === 1)
-  t.match(await one.store.claim(again(claim)), { state: 'running', token: claim.token })
+  await remaking.opened
+  const duplicate = one.store.claim(again(claim))
+  await other.store.claim(newClaim()) // which finds the loss as well, and makes its own again
+  remade.open()
+  t.match(await duplicate, { state: 'running', token: claim.token })
   t.match(await first, { state: 'claimed' })
 })
 
