@@ -133,7 +133,8 @@ for (const [name, open] of shared) {
 
 await t.test('a client that goes while it waits makes room for another, and its duplicate never runs', async (t) => {
   const { handler, entered, letOut } = held((_run, reply) => reply.code(500).send())
-  const { app, arrived } = await waiters(t, { maxWaiters: 1, waitTimeout: 60_000 }, handler)
+  const registry = new Registry()
+  const { app, arrived } = await waiters(t, { maxWaiters: 1, waitTimeout: 60_000, metrics: registry }, handler)
   const port = await listen(app)
   const first = post(app, '/', { headers: { 'content-type': 'application/json' }, payload: '{}' })
   await arrived(1)
@@ -143,16 +144,14 @@ await t.test('a client that goes while it waits makes room for another, and its 
   t.equal((await post(app, '/', { payload: {} })).statusCode, 409)
   socket.destroy()
   await once(socket, 'close')
-  const waiting = await until('there is room', async () => {
-    const next = post(app, '/', { payload: {} })
-    const early = await Promise.race([next.then(({ statusCode }) => statusCode), new Promise((resolve) => setTimeout(resolve, 50, 'waits'))])
-    return early === 'waits' ? { next } : null
-  })
+  await until('there is room', async () => await waitersOf(registry) === 0)
+  const next = post(app, '/', { payload: {} })
+  await until('the next one waits', async () => await waitersOf(registry) === 1)
   letOut(1)
   t.equal((await first).statusCode, 500)
   await until('the next one runs', () => entered() === 2)
   letOut(2)
-  t.equal((await waiting.next).statusCode, 500)
+  t.equal((await next).statusCode, 500)
   t.equal(entered(), 2)
 })
 
