@@ -55,7 +55,7 @@ const record = async (client: Pick<pg.PoolClient, 'query'>, key: string, attempt
   await client.query('INSERT INTO effects (key, attempt, process) VALUES ($1, $2, $3)', [key, attempt, process.pid])
 }
 
-/** Waits as the headers say: `x-hold` until the test opens the key, `x-work` so many ms. */
+/** Waits as the headers say: `x-hold` until the test opens the key, `x-work` so many ms, as work does whose end no test is to know. */
 async function work ({ headers }: FastifyRequest, key: string): Promise<void> {
   tell({ started: key })
   if (headers['x-hold'] !== undefined) await gateOf(key).opened

@@ -130,7 +130,7 @@ function pass (pair: Pair, direction: Direction, faults: Record<Direction, Fault
   const inOrder = (deliver: () => void): void => {
     const { latency, hole } = fault
     if (queued === 0 && latency === 0 && hole === null) return deliver()
-    const due = Promise.all([sleep(latency), hole])
+    const due = Promise.all([sleep(latency), hole]) // the sleep is the latency itself
     queued++
     queue = queue.then(() => due).then(() => { queued--; if (!pair.dead) deliver() })
   }

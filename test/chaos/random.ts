@@ -46,7 +46,7 @@ export async function randomRun (setup: Setup, { seed, keys, requests, route }: 
     ({ key, answers, delay: random() * duration, work: Math.floor(random() * 60), first: random() < 0.5 })))
   const faults = injectFaults(setup, random)
   await Promise.all(plans.map(async ({ key, answers, delay, work, first }) => {
-    await sleep(delay)
+    await sleep(delay) // requests start at random times
     await insist(first ? [setup.one, setup.two] : [setup.two, setup.one], key, { route, work }, answers)
   }))
   const injected = await faults
@@ -62,7 +62,7 @@ async function insist (instances: Instance[], key: string, { route, work }: { ro
     if (answer === undefined) throw new Error('there is no instance')
     answers.push(answer)
     if (answer.status === 201) return
-    await sleep(20 + tried * 5)
+    await sleep(20 + tried * 5) // a client's pause before it tries again
   }
 }
 
@@ -72,7 +72,7 @@ async function injectFaults (setup: Setup, random: () => number): Promise<string
   const injected: string[] = []
   const healing: Array<Promise<void>> = []
   while (performance.now() < end) {
-    await sleep(15 + random() * 25)
+    await sleep(15 + random() * 25) // faults come at random times
     const [name, inject] = faultKinds[Math.floor(random() * faultKinds.length)] ?? faultKinds[0]
     injected.push(name)
     healing.push(inject(setup, random))
@@ -82,6 +82,7 @@ async function injectFaults (setup: Setup, random: () => number): Promise<string
   return injected
 }
 
+/** Its sleeps are the random times that a fault lasts. */
 type Inject = (setup: Setup, random: () => number) => Promise<void>
 
 const anyOf = <T> (list: T[], random: () => number): T | undefined => list[Math.floor(random() * list.length)]

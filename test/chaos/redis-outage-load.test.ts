@@ -16,7 +16,7 @@ await t.test('while Redis dies and comes back empty under load, no request that 
   await load.reach(100)
   for (const outage of outages) {
     await redis.kill()
-    await sleep(outage)
+    await sleep(outage) // its length is the subject
     await redis.start()
     await load.reach(load.results.length + 300)
   }

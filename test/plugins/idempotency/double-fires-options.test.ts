@@ -52,7 +52,7 @@ await t.test('an adaptive window learns how late this user\'s double fires come'
   app.post('/', async () => ({ run: ++runs }))
   const run = async (): Promise<number> => (await fire(app, '/')).json<{ run: number }>().run
   t.equal(await run(), 1)
-  await delay(40) // the gap that is learned from: the window is 60 ms at least from now on
+  await delay(40) // the gap that is learned from, by a clock that no option replaces: the window is 60 ms at least from now on
   time += 40
   t.equal(await run(), 2)
   time += 40

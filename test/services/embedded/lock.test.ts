@@ -19,7 +19,7 @@ await t.test('a lock is free as soon as its holder was killed', async (t) => {
   const child = await holder(t, directory)
   let entered = false
   const entry = withLock(directory, async () => { entered = true })
-  await t.rejects(withLock(directory, async () => {}, AbortSignal.timeout(300)), { name: 'AbortError' })
+  await t.rejects(withLock(directory, async () => {}, AbortSignal.timeout(300)), { name: 'AbortError' }) // time for several looks at the lock
   t.equal(entered, false, 'held by the other process')
   child.kill('SIGKILL')
   await entry

@@ -84,7 +84,7 @@ await t.test('many claims at once meet a frozen Redis together, not one after th
   t.teardown(() => { server.signal('SIGCONT') })
   const start = performance.now()
   const results = await Promise.all(Array.from({ length: 50 }, async (_, index) => {
-    await new Promise((resolve) => setTimeout(resolve, index * 10)) // requests as they come
+    await new Promise((resolve) => setTimeout(resolve, index * 10)) // that they come over half a second is the subject: some meet the first timeouts, some what comes after
     return await one.store.claim(newClaim())
   }))
   t.ok(results.every(({ state }) => state === 'claimed'))

@@ -18,7 +18,7 @@ await t.test('a completion is on its way to Postgres within 50 ms by itself, as 
   t.teardown(() => mirror.close())
   const claim = newClaim()
   mirror.add(claim, response)
-  await new Promise((resolve) => setTimeout(resolve, 50)) // the same loop's timers fire in order, however busy the machine is
+  await new Promise((resolve) => setTimeout(resolve, 50)) // the 50 ms are the subject; timers of one loop fire in order, however busy the machine is
   t.same(seen.sizes, [1])
   await until('it is in Postgres', () => postgres.get(claim.id))
   await until('the lag is told', () => lags.length === 1)

@@ -18,7 +18,7 @@ const polls = (isOver: (found: StoredRecord | null, token: string) => boolean): 
     signal.throwIfAborted()
     const found = await store.get(id)
     if (isOver(found, token)) return found?.state === 'running' ? null : found
-    await Promise.race([delay(20), rejected(signal)])
+    await Promise.race([delay(20), rejected(signal)]) // between two looks
   }
 })
 
@@ -59,7 +59,7 @@ const oneWaiter = woken((store, endings) => async (id, token, signal) => {
 })
 const late = waiting((store) => async (...args) => {
   const found = await store.waitFor(...args)
-  await delay(1_500)
+  await delay(1_500) // its fault is to be late
   return found
 })
 
@@ -87,7 +87,7 @@ export const waitingMutants: Mutants = {
     'it looks at the lease once': waiting((store) => async (id, token, signal) => {
       const found = await store.get(id)
       if (found?.state !== 'running') return found
-      return await Promise.race([store.waitFor(id, token, signal), delay(found.leaseLeft, null)])
+      return await Promise.race([store.waitFor(id, token, signal), delay(found.leaseLeft, null)]) // its fault is to trust in this time
     })
   },
   'a wait ends with null when another attempt holds the key': {
