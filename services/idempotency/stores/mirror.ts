@@ -11,7 +11,7 @@ export interface MirrorOptions {
   log: Log
   /** How long completions gather, ms. Default: 25. */
   flushEvery?: number
-  /** Completions of one statement at most. Default: 500. */
+  /** Completions of one statement at most. Default: 1,000. */
   maxBatch?: number
   /** Completions kept while Postgres cannot be had; beyond them the oldest are dropped. Default: 10,000. */
   maxQueued?: number
@@ -36,7 +36,7 @@ export interface Mirror {
 const closeTimeout = 5_000
 
 /** Writes completions to Postgres behind the requests: one batch at a time, while the next one gathers. */
-export function createMirror ({ postgres, log, flushEvery = 25, maxBatch = 500, maxQueued = 10_000, now = () => performance.now(), onFlush = () => {} }: MirrorOptions): Mirror {
+export function createMirror ({ postgres, log, flushEvery = 25, maxBatch = 1_000, maxQueued = 10_000, now = () => performance.now(), onFlush = () => {} }: MirrorOptions): Mirror {
   const queue = createMirrorQueue(maxQueued)
   const report = createMirrorLog(log)
   const write = createMirrorWriter(postgres, log, now)

@@ -1,24 +1,31 @@
 import { claimable, upsertFinished } from './postgres-sql.js'
 
 /*
- * The statements over idempotency_records that take any number of records at once. Input: $1, a JSON array of objects, ids and fingerprints
- * in hex, bodies in base64, durations in ms; no id twice. Output: the ids of the rows that were written. Rows are locked in the order of their
- * ids, so that batches of several processes cannot deadlock.
- *
- * One JSON text passes through pg and Prisma alike, and is the cheapest: 5 µs of Node a record in batches of 500, arrays of text 5.7, of bytea 7.
+ * The statements over idempotency_records that take any number of records at once; no id twice. Rows are locked in the order of their ids, so that
+ * batches of several processes cannot deadlock.
  */
 
-/** Input: $2 whether Redis has decided. */
-export const finish = `
+/*
+ * Input: $1 ids, $2 tokens, $3 fingerprints, $4 retentions, $5 ages, $6 statuses, $7 headers, $8 bodies, in hex, base64, JSON and ms: array literals,
+ * NULL where a tombstone has none; $9 whether Redis has decided. Arrays, because `json_to_recordset` took Postgres 4.3 of 12 µs a row.
+ */
+const finished = `
 INSERT INTO idempotency_records AS held (id, token, fingerprint, state, lease_until, expires_at, completed_at, status, headers, body, mirrored)
 SELECT decode(id, 'hex'), token, decode(fingerprint, 'hex'), CASE WHEN status IS NULL THEN 'tombstone' ELSE 'completed' END,
   statement_timestamp(), statement_timestamp() + (retention - age) * interval '1 ms', statement_timestamp() - age * interval '1 ms',
-  status, headers, decode(body, 'base64'), $2::boolean
-FROM json_to_recordset($1::json)
-  AS batch (id text, token text, fingerprint text, retention float8, age float8, status smallint, headers jsonb, body text)
+  status, headers, decode(body, 'base64'), $9::boolean
+FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::smallint[], $7::jsonb[], $8::text[])
+  AS batch (id, token, fingerprint, retention, age, status, headers, body)
 ORDER BY 1
-${upsertFinished}
-RETURNING encode(held.id, 'hex') AS id`
+${upsertFinished}`
+
+/** Output: how many rows were written. To read an id of each takes the server a µs, and nearly always all are written. */
+export const finish = `WITH written AS (${finished} RETURNING 1) SELECT count(*)::int AS written FROM written`
+
+/** Output: the ids of the rows that were written. Again after `finish` it answers as that would have: a row of its own token is written again. */
+export const finishTold = `${finished} RETURNING encode(held.id, 'hex') AS id`
+
+/* Input of those that follow: $1, a JSON array of objects, ids and fingerprints in hex, durations in ms. Output: the ids of the rows that were written. */
 
 export const hold = `
 INSERT INTO idempotency_records AS held (id, token, fingerprint, state, lease_until, expires_at)
