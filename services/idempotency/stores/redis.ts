@@ -16,10 +16,11 @@ export function createRedisStore (options: RedisStoreOptions): IdempotencyStore 
   const running = createInFlight(() => performance.now())
 
   const call = repeater(link)
-  const claim = (claim: Claim): Promise<ClaimResult> => call(() => link.claim(claim)).then((result) => {
+  const claim = async (claim: Claim): Promise<ClaimResult> => {
+    const result = await call(() => link.claim(claim))
     if (result.state === 'claimed') running.add(claim, 'inRedis')
     return result
-  })
+  }
   const regained = async (lost: Claim): Promise<boolean> => running.find(lost) !== undefined && (await claim(lost)).state === 'claimed'
   const complete = (claim: Claim, response: StoredResponse | null): Promise<Held> => call(() => link.complete(claim, response))
   const get = (id: string): Promise<StoredRecord | null> => call(() => link.get(id))
