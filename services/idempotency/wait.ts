@@ -14,12 +14,15 @@ const longest = 500
 export async function untilEnded (watched: Watched, id: string, token: string, signal: AbortSignal): Promise<Ended> {
   signal.throwIfAborted()
   const over = new AbortController()
-  // Not AbortSignal.any: what it leaves on a signal that lives long is never taken away (Node 20).
-  const aborted = new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }, { signal: over.signal }) })
+  let abort = (): void => {}
+  const aborted = new Promise<void>((resolve) => { abort = resolve })
+  // Taken away by hand: Node 20 loses sight of what AbortSignal.any and the `signal` of addEventListener have put on a signal that lives long.
+  signal.addEventListener('abort', abort)
   const rejected = aborted.then((): never => { throw signal.reason })
   try {
     return await Promise.race([look(watched, id, token, over.signal), rejected])
   } finally {
+    signal.removeEventListener('abort', abort)
     over.abort()
   }
 }

@@ -1,3 +1,7 @@
+import { getEventListeners, setMaxListeners } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { StoredRecord } from '../../../services/idempotency/record.js'
 import { untilEnded } from '../../../services/idempotency/wait.js'
@@ -61,4 +65,23 @@ await t.test('what a look or a subscription throws ends the wait', async (t) => 
   const failing = (): Promise<never> => Promise.reject(new Error('no connection'))
   await t.rejects(untilEnded({ get: failing }, 'id', 'a', new AbortController().signal), { message: 'no connection' })
   await t.rejects(untilEnded({ get: async () => running, subscribe: failing }, 'id', 'a', new AbortController().signal), { message: 'no connection' })
+})
+
+await t.test('waits on a signal that lives long leave nothing on it, whatever was collected meanwhile', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const { signal } = new AbortController()
+  setMaxListeners(0, signal)
+  let record: StoredRecord = running
+  const wakes: Array<() => void> = []
+  const watched = { get: async () => record, subscribe: async (_id: string, wake: () => void) => { wakes.push(wake); return () => {} } }
+  const waits = Array.from({ length: 20 }, () => untilEnded(watched, 'id', 'a', signal))
+  await until('all look', () => wakes.length === waits.length)
+  t.equal(getEventListeners(signal, 'abort').length, waits.length)
+  await nextTurn() // what a weak reference was made for is kept until the end of its turn
+  collect()
+  record = tombstone
+  for (const wake of wakes) wake()
+  await Promise.all(waits)
+  t.equal(getEventListeners(signal, 'abort').length, 0)
 })
