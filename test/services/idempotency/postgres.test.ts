@@ -2,7 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import t from 'tap'
 import type { Test } from 'tap'
 import { PrismaClient } from '../../../prisma/generated/client.js'
-import type { Claim } from '../../../services/idempotency/record.js'
+import type { Claim, StoredResponse } from '../../../services/idempotency/record.js'
 import { createPostgresStore } from '../../../services/idempotency/stores/postgres.js'
 import type { PgLike, PostgresStore } from '../../../services/idempotency/stores/postgres.js'
 import * as sql from '../../../services/idempotency/stores/postgres-sql.js'
@@ -41,6 +41,13 @@ await over('finished records are written without their claims, with every byte, 
     t.equal(typeof found.response.body, typeof bodies[index])
     t.ok(Buffer.from(found.response.body).equals(Buffer.from(bodies[index] ?? '')), `body ${index}`)
   }
+})
+
+await over('headers are written with every character', async (t, store) => {
+  const headers: Array<StoredResponse['headers']> = [{}, { link: ['<a,b>; title="\\\\ {x}"', "NULL, 'q'"], etag: 'W/"\\"' }, { 'x-tab': '\t\u0001\u2028ü€😀\u007f', 'x-null': 'NULL' }]
+  const claims = headers.map(() => newClaim())
+  await store.finish(claims.map((claim, index) => ({ claim, response: { ...response, headers: headers[index] ?? {} }, age: 0 })), 'redis')
+  for (const [index, { id }] of claims.entries()) t.strictSame((await store.get(id) as { response?: StoredResponse } | null)?.response?.headers, headers[index])
 })
 
 await over('a tombstone is written without its claim', async (t, store) => {
