@@ -10,15 +10,10 @@ import { limiterOf } from './rules.js'
 /** Puts its limiter in front of every route that names one, as the last onRequest, and refuses at run time a route that was declared too early to be seen. */
 export function limitRoutes (fastify: FastifyInstance, concurrency: Concurrency, options: ConcurrencyOptions): void {
   const seen = new Set<string>()
-  const ours = new WeakSet<object>()
   fastify.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
     const config = limiterOf(route.config?.limiter, nameOf(route), options)
-    const hooks = [route.onRequest ?? []].flat()
-    if (config === null || hooks.some((hook) => ours.has(hook))) return // the HEAD that Fastify adds has the hooks of its GET
-    const hook = createHook(concurrency.limiter(config.name), config, options)
-    ours.add(hook)
-    route.onRequest = [...hooks, hook]
+    if (config !== null) route.onRequest = [...[route.onRequest ?? []].flat(), createHook(concurrency.limiter(config.name), config, options)]
   })
   fastify.addHook('onRequest', async ({ is404, method, routeOptions: { config, url } }) => {
     const isLimited = !is404 && config?.limiter !== undefined && config.limiter !== false
