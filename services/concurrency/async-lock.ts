@@ -1,7 +1,7 @@
-import { FST_CONCURRENCY_CLOSED } from './errors.js'
 import { createSemaphore } from './semaphore.js'
 import type { Semaphore } from './semaphore.js'
-import type { RunOptions, Work } from './work.js'
+import { checkDoor } from './work.js'
+import type { Door, RunOptions, Work } from './work.js'
 
 export interface AsyncLock {
   /**
@@ -28,7 +28,7 @@ interface Entry {
 
 export function createAsyncLock ({ name }: { name: string }): AsyncLock {
   const entries = new Map<string, Entry>()
-  let state: 'open' | 'draining' | 'closed' = 'open'
+  let door: Door = 'open'
 
   function entryOf (key: string): Entry {
     const found = entries.get(key)
@@ -40,7 +40,7 @@ export function createAsyncLock ({ name }: { name: string }): AsyncLock {
 
   return {
     async run (key, work, options = {}) {
-      if (state === 'closed' || (state === 'draining' && options.whileClosing !== true)) throw new FST_CONCURRENCY_CLOSED(name)
+      checkDoor(door, options, name)
       const entry = entryOf(key)
       entry.users++
       try {
@@ -52,11 +52,11 @@ export function createAsyncLock ({ name }: { name: string }): AsyncLock {
     waiting: () => [...entries.values()].reduce((sum, { semaphore }) => sum + semaphore.waiting(), 0),
     held: () => entries.size,
     drain () {
-      if (state === 'open') state = 'draining'
+      if (door === 'open') door = 'draining'
       for (const { semaphore } of entries.values()) semaphore.drain()
     },
     close () {
-      state = 'closed'
+      door = 'closed'
       for (const { semaphore } of entries.values()) semaphore.close()
     }
   }

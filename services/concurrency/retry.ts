@@ -60,12 +60,14 @@ export function createRetry ({ closing, random = Math.random }: RetryDeps): Retr
     checkOptions(options, rules, 'retry')
     const { attempts = 5, minDelay = 100, maxDelay = 10_000, shouldRetry = () => true } = options
     const signals = options.signal === undefined ? [closing] : [closing, options.signal]
+    let failure: unknown
     for (let attempt = 1; ; attempt++) {
-      checkSignals(closing, options.signal)
+      checkSignals(closing, options.signal, failure)
       try {
         return await run({ attempt, signal: options.signal ?? neverAborted })
       } catch (error) {
         if (attempt >= attempts || !shouldRetry(error, attempt)) throw error
+        failure = error
       }
       await backOff(random() * Math.min(maxDelay, minDelay * 2 ** (attempt - 1)), signals)
     }
@@ -88,7 +90,8 @@ function backOff (ms: number, signals: AbortSignal[]): Promise<void> {
   })
 }
 
-function checkSignals (closing: AbortSignal, signal?: AbortSignal): void {
-  if (closing.aborted) throw new FST_CONCURRENCY_CLOSED('retry')
+/** Where the server closes after a failure, that is the cause. */
+function checkSignals (closing: AbortSignal, signal: AbortSignal | undefined, failure: unknown): void {
+  if (closing.aborted) throw Object.assign(new FST_CONCURRENCY_CLOSED('retry'), failure === undefined ? {} : { cause: failure })
   if (signal?.aborted === true) throw abortedError('retry', signal)
 }

@@ -1,8 +1,8 @@
 import { Semaphore as Slots } from 'async-mutex'
 import { between } from '../options.js'
 import { abortedError, FST_CONCURRENCY_CLOSED, FST_CONCURRENCY_TIMEOUT } from './errors.js'
-import { checkOptions, defaultTimeout, runRules, runWithin } from './work.js'
-import type { RunOptions, Work } from './work.js'
+import { checkDoor, checkOptions, defaultTimeout, runRules, runWithin } from './work.js'
+import type { Door, RunOptions, Work } from './work.js'
 
 export interface SemaphoreSettings {
   /** How errors call it: `semaphore database`. */
@@ -43,32 +43,7 @@ interface Waiter {
 export function createSemaphore ({ name, size }: SemaphoreSettings): Semaphore {
   const rules = { ...runRules, weight: between(1, size, 'slots') }
   const line = createLine(size)
-  let state: 'open' | 'draining' | 'closed' = 'open'
-
-  function check (options: SemaphoreRunOptions): void {
-    checkOptions(options, rules, name)
-    if (options.signal?.aborted === true) throw abortedError(name, options.signal)
-  }
-
-  function wait ({ weight = 1, timeout = defaultTimeout, signal, whileClosing = false }: SemaphoreRunOptions): Promise<() => void> {
-    if (timeout === 0) throw new FST_CONCURRENCY_TIMEOUT(name, timeout)
-    return new Promise((resolve, reject) => {
-      const timer = timeout === Infinity ? undefined : setTimeout(() => { line.leave(waiter, new FST_CONCURRENCY_TIMEOUT(name, timeout)) }, timeout)
-      const onAbort = (): void => { if (signal !== undefined) line.leave(waiter, abortedError(name, signal)) }
-      const end = (): void => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const waiter: Waiter = {
-        weight,
-        whileClosing,
-        grant (release) { end(); resolve(release) },
-        refuse (error) { end(); reject(error) }
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      line.enter(waiter)
-    })
-  }
+  let door: Door = 'open'
 
   function endWaits (which: (waiter: Waiter) => boolean): void {
     for (const waiter of line.waiters()) if (which(waiter)) line.leave(waiter, new FST_CONCURRENCY_CLOSED(name))
@@ -76,9 +51,10 @@ export function createSemaphore ({ name, size }: SemaphoreSettings): Semaphore {
 
   return {
     async run (work, options = {}) {
-      check(options)
-      if (state === 'closed' || (state === 'draining' && options.whileClosing !== true)) throw new FST_CONCURRENCY_CLOSED(name)
-      const release = await (line.take(options.weight ?? 1) ?? wait(options)) // in the line before anything else happens: `drain` sees it
+      checkOptions(options, rules, name)
+      checkDoor(door, options, name)
+      if (options.signal?.aborted === true) throw abortedError(name, options.signal)
+      const release = await (line.take(options.weight ?? 1) ?? waitIn(line, options, name)) // in the line before anything else happens: `drain` sees it
       try {
         return await runWithin(work, options, name)
       } finally {
@@ -87,14 +63,34 @@ export function createSemaphore ({ name, size }: SemaphoreSettings): Semaphore {
     },
     waiting: line.waiting,
     drain () {
-      if (state === 'open') state = 'draining'
+      if (door === 'open') door = 'draining'
       endWaits(({ whileClosing }) => !whileClosing)
     },
     close () {
-      state = 'closed'
+      door = 'closed'
       endWaits(() => true)
     }
   }
+}
+
+function waitIn (line: Line, { weight = 1, timeout = defaultTimeout, signal, whileClosing = false }: SemaphoreRunOptions, name: string): Promise<() => void> {
+  if (timeout === 0) throw new FST_CONCURRENCY_TIMEOUT(name, timeout)
+  return new Promise((resolve, reject) => {
+    const timer = timeout === Infinity ? undefined : setTimeout(() => { line.leave(waiter, new FST_CONCURRENCY_TIMEOUT(name, timeout)) }, timeout)
+    const onAbort = (): void => { if (signal !== undefined) line.leave(waiter, abortedError(name, signal)) }
+    const end = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const waiter: Waiter = {
+      weight,
+      whileClosing,
+      grant (release) { end(); resolve(release) },
+      refuse (error) { end(); reject(error) }
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    line.enter(waiter)
+  })
 }
 
 interface Line {

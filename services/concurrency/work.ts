@@ -1,6 +1,6 @@
 import { between, boolean, either, invalidOption } from '../options.js'
 import type { Rule, Rules } from '../options.js'
-import { FST_CONCURRENCY_OPTION_INVALID, FST_CONCURRENCY_OVERDUE } from './errors.js'
+import { FST_CONCURRENCY_CLOSED, FST_CONCURRENCY_OPTION_INVALID, FST_CONCURRENCY_OVERDUE } from './errors.js'
 
 export interface RunOptions {
   /**
@@ -39,6 +39,14 @@ export const runRules: Rules<RunOptions> = {
 export function checkOptions (options: object, rules: Record<string, Rule>, name: string): void {
   const problem = invalidOption(options, rules)
   if (problem !== null) throw new FST_CONCURRENCY_OPTION_INVALID(`${name}: ${problem}`)
+}
+
+/** What a lock or a semaphore lets in: everything, what goes on while the server closes, or nothing. */
+export type Door = 'open' | 'draining' | 'closed'
+
+/** Throws FST_CONCURRENCY_CLOSED. */
+export function checkDoor (door: Door, { whileClosing }: RunOptions, name: string): void {
+  if (door === 'closed' || (door === 'draining' && whileClosing !== true)) throw new FST_CONCURRENCY_CLOSED(name)
 }
 
 const neverAborted = new AbortController().signal

@@ -60,7 +60,7 @@ await t.test('closing cuts the delay, leaves a run to end and begins none', { ti
   const running = slow(() => finish.opened.then(() => 'ended'))
   await failed.opened
   closing.abort()
-  await t.rejects(waiting, { code: 'FST_CONCURRENCY_CLOSED' })
+  await t.rejects(waiting, { code: 'FST_CONCURRENCY_CLOSED', cause: { message: 'down' } })
   await t.rejects(slow(() => 'ran'), { code: 'FST_CONCURRENCY_CLOSED' })
   finish.open()
   t.equal(await running, 'ended')
