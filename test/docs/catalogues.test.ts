@@ -2,10 +2,12 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import * as apiErrors from '../../plugins/api/errors.js'
+import * as concurrencyErrors from '../../plugins/concurrency/errors.js'
 import * as idempotencyErrors from '../../plugins/idempotency/errors.js'
 import { environment } from '../../services/config/index.js'
 import { packageRoot } from '../../services/package-root.js'
 
+const catalogue: Record<string, unknown> = { ...apiErrors, ...concurrencyErrors, ...idempotencyErrors }
 const read = (...path: string[]): Promise<string> => readFile(join(packageRoot(), ...path), 'utf8')
 const isCode = (name: string): boolean => name.startsWith('FST_')
 const slugOf = (code: string): string => code.replace('FST_', '').toLowerCase().replaceAll('_', '-')
@@ -18,18 +20,19 @@ function firstCells (markdown: string, heading: string): string[] {
 
 /** Those that only a programmer meets. */
 const notAnswered = [
+  'FST_CONCURRENCY_OPTION_INVALID', 'FST_CONCURRENCY_UNKNOWN_NAME', 'FST_CONCURRENCY_NOT_WIRED',
   'FST_IDEMPOTENCY_OPTION_INVALID', 'FST_IDEMPOTENCY_NOT_WIRED',
   'FST_IDEMPOTENCY_TRANSACTION_UNAVAILABLE', 'FST_IDEMPOTENCY_TRANSACTION_REPEATED', 'FST_IDEMPOTENCY_ANSWER_INVALID'
 ]
 
 await t.test('every error that is answered has a page, and every page an error', async (t) => {
-  const codes = [...Object.keys(apiErrors), ...Object.keys(idempotencyErrors)].filter((name) => isCode(name) && !notAnswered.includes(name))
+  const codes = Object.keys(catalogue).filter((name) => isCode(name) && !notAnswered.includes(name))
   const pages = (await readdir(join(packageRoot(), 'docs', 'problems'))).map((file) => file.replace(/\.md$/, ''))
   t.strictSame(codes.map(slugOf).sort(), pages.sort())
 })
 
 await t.test('every page names its code and status', async (t) => {
-  for (const [code, Constructor] of [...Object.entries(apiErrors), ...Object.entries(idempotencyErrors)]) {
+  for (const [code, Constructor] of Object.entries(catalogue)) {
     if (!isCode(code) || notAnswered.includes(code)) continue
     const { statusCode } = new (Constructor as new () => { statusCode?: number })()
     t.match(await read('docs', 'problems', `${slugOf(code)}.md`), `Status ${statusCode} · \`${code}\``)
@@ -56,7 +59,7 @@ await t.test('the problem pages are served where the types of the problems point
   const { build } = await import('../server/helper.js')
   const app = await build(t)
   const { type } = (await app.inject({ url: '/nothing' })).json<{ type: string }>()
-  const codes = [...Object.keys(apiErrors), ...Object.keys(idempotencyErrors)].filter((name) => isCode(name) && !notAnswered.includes(name))
+  const codes = Object.keys(catalogue).filter((name) => isCode(name) && !notAnswered.includes(name))
   for (const code of codes) {
     const response = await app.inject({ url: type.replace(slugOf('FST_API_ROUTE_NOT_FOUND'), slugOf(code)) })
     t.equal(response.statusCode, 200, code)

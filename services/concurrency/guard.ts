@@ -1,0 +1,35 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { CircuitBreaker } from './circuit-breaker.js'
+import type { Semaphore, SemaphoreRunOptions } from './semaphore.js'
+import type { Work } from './work.js'
+
+export interface GuardDeps {
+  /** Null where there is none of this name; one of the two there is. */
+  semaphore: Semaphore | null
+  breaker: CircuitBreaker | null
+}
+
+/**
+ * Runs the work in a slot of the semaphore and through the breaker. It goes on while the server closes, until all requests are answered, unless told
+ * otherwise. A call within the work of another has its slot already: it would wait for itself.
+ *
+ * @throws what the work throws, FST_CONCURRENCY_CIRCUIT_OPEN, FST_CONCURRENCY_TIMEOUT, FST_CONCURRENCY_ABORTED, FST_CONCURRENCY_CLOSED
+ */
+export type Guard = <T>(work: Work<T>, options?: SemaphoreRunOptions) => Promise<T>
+
+export function createGuard ({ semaphore, breaker }: GuardDeps): Guard {
+  const within = new AsyncLocalStorage<AbortSignal>()
+  return async (work, options = {}) => {
+    const outer = within.getStore()
+    if (outer !== undefined) return await work(options.signal ?? outer)
+    // Work that is overdue is the failure of what it calls, work whose caller gave up is not: the breaker gets the caller's signal.
+    const given = options.signal === undefined ? {} : { signal: options.signal }
+    const guarded = (signal: AbortSignal) => {
+      const run = () => within.run(signal, () => work(signal))
+      return breaker === null ? run() : breaker.run(run, given)
+    }
+    return semaphore === null ? await guarded(options.signal ?? neverAborted) : await semaphore.run(guarded, { whileClosing: true, ...options })
+  }
+}
+
+const neverAborted = new AbortController().signal

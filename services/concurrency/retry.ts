@@ -1,0 +1,97 @@
+import { between, fn as aFunction, positive } from '../options.js'
+import type { Rules } from '../options.js'
+import { abortedError, FST_CONCURRENCY_CLOSED } from './errors.js'
+import { abortSignal, checkOptions, longest } from './work.js'
+
+export interface RetryOptions {
+  /**
+   * Runs at most, with the first one.
+   * @default 5
+   */
+  attempts?: number
+  /**
+   * Bound of the first delay, ms. Each further bound is twice the one before.
+   * @default 100
+   */
+  minDelay?: number
+  /**
+   * No delay is longer, ms.
+   * @default 10_000
+   */
+  maxDelay?: number
+  /** Cuts a delay at once, and begins no further run. A run gets it too. */
+  signal?: AbortSignal
+  /**
+   * Whether a failure may be repeated.
+   * @default () => true
+   */
+  shouldRetry?: (error: unknown, attempt: number) => boolean
+}
+
+export interface RetryDeps {
+  /** Aborts when the server closes: a run under way is left to end, and is the last one. */
+  closing: AbortSignal
+  random?: () => number
+}
+
+export interface Attempt {
+  /** From 1 on. */
+  attempt: number
+  signal: AbortSignal
+}
+
+/**
+ * Runs until there is a success, with delays from 0 to a bound that doubles ("full jitter": many that failed together come back apart).
+ *
+ * @throws the failure of the last run, FST_CONCURRENCY_ABORTED, FST_CONCURRENCY_CLOSED
+ */
+export type Retry = <T>(run: (attempt: Attempt) => Promise<T> | T, options?: RetryOptions) => Promise<T>
+
+const rules: Rules<RetryOptions> = {
+  attempts: positive('runs'),
+  minDelay: between(1, longest, 'ms'),
+  maxDelay: between(1, longest, 'ms'),
+  signal: abortSignal,
+  shouldRetry: aFunction
+}
+
+export function createRetry ({ closing, random = Math.random }: RetryDeps): Retry {
+  return async (run, options = {}) => {
+    checkOptions(options, rules, 'retry')
+    const { attempts = 5, minDelay = 100, maxDelay = 10_000, shouldRetry = () => true } = options
+    const signals = options.signal === undefined ? [closing] : [closing, options.signal]
+    let failure: unknown
+    for (let attempt = 1; ; attempt++) {
+      checkSignals(closing, options.signal, failure)
+      try {
+        return await run({ attempt, signal: options.signal ?? neverAborted })
+      } catch (error) {
+        if (attempt >= attempts || !shouldRetry(error, attempt)) throw error
+        failure = error
+      }
+      await backOff(random() * Math.min(maxDelay, minDelay * 2 ** (attempt - 1)), signals)
+    }
+  }
+}
+
+const neverAborted = new AbortController().signal
+
+/** Resolves after the delay, or with the first signal. Listens for itself: what AbortSignal.any makes is kept by a signal that lives as long as the server. */
+function backOff (ms: number, signals: AbortSignal[]): Promise<void> {
+  if (signals.some(({ aborted }) => aborted)) return Promise.resolve()
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      for (const signal of signals) signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    for (const signal of signals) signal.addEventListener('abort', end, { once: true })
+  })
+}
+
+/** Where the server closes after a failure, that is the cause. */
+function checkSignals (closing: AbortSignal, signal: AbortSignal | undefined, failure: unknown): void {
+  if (closing.aborted) throw Object.assign(new FST_CONCURRENCY_CLOSED('retry'), failure === undefined ? {} : { cause: failure })
+  if (signal?.aborted === true) throw abortedError('retry', signal)
+}

@@ -1,0 +1,30 @@
+/** One attempt to take all of the names, sorted and without repetition. It never waits for a holder. */
+export type Attempt =
+  | { outcome: 'granted', hold: Hold }
+  | { outcome: 'busy' }
+  /** The store could not be had, or no quorum of it. */
+  | { outcome: 'unavailable', cause: unknown }
+
+/** What a backend holds for a grant. */
+export interface Hold {
+  /** Until when it is surely held, ms of `performance.now`. Infinity where a session or a transaction holds it. */
+  validUntil: () => number
+  /** Aborts when the backend learns that it is lost. */
+  lost: AbortSignal
+  /** Gives it back. False: it was not ours any more. Rejects when the store could not be had; it ends by itself then. */
+  release: () => Promise<boolean>
+}
+
+export interface AttemptOptions {
+  /** ms, of a lock that has a life of its own. */
+  ttl: number
+  signal: AbortSignal
+}
+
+export interface LockBackend {
+  readonly name: 'redis' | 'postgres'
+  attempt: (names: readonly string[], options: AttemptOptions) => Promise<Attempt>
+  /** Calls `wake` when one of the names may be free. Looking now and then stays the net. Resolves with what ends it. */
+  subscribe?: (names: readonly string[], wake: () => void) => Promise<() => void>
+  close: () => Promise<void>
+}
