@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import type { Locks } from '../../services/locks/locks.js'
 import { FST_LOCKS_NOT_WIRED } from './errors.js'
 import { createLockedHandler, releaseFirst } from './locked-handler.js'
@@ -13,17 +13,14 @@ export interface WireDeps {
 /** Puts the handlers of routes that ask for it under their locks, and refuses at run time a route that was declared too early to be seen. */
 export function wireRoutes (fastify: FastifyInstance, { options, locks }: WireDeps): void {
   const seen = new Set<string>()
-  // Fastify declares HEAD, and the two spellings of a prefix, with the handler that is here already.
-  const locked = new WeakSet<RouteHandlerMethod>()
 
   fastify.addHook('onRoute', (route) => {
     const config = route.config?.lock
     checkRouteConfig(config, nameOf(route), options)
     for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
-    if (config === undefined || locked.has(route.handler)) return
+    if (config === undefined) return
     route.handler = createLockedHandler(route.handler, { locks, config })
     route.onSend = [...[route.onSend ?? []].flat(), releaseFirst]
-    locked.add(route.handler)
   })
   fastify.addHook('preHandler', (request, _reply, done) => {
     done(isMissed(request, seen) ? new FST_LOCKS_NOT_WIRED(`${request.method} ${request.routeOptions.url}`) : undefined)

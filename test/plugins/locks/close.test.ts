@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -23,4 +24,20 @@ await t.test('a stop ends the waits, and gives back what is held when its work h
   await closing
   t.equal(await redis.exists(`${prefix}:{locks}:a`), 0)
   t.equal(redis.status, 'ready', 'the client of the application stays open')
+})
+
+await t.test('a request that waits for a lock does not hold up the stop', async (t) => {
+  const app = await build(t)
+  app.get('/', async () => { await app.locks.acquire('a', { wait: 20_000 }) })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const grant = await app.locks.acquire('a')
+  const answer = fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })
+  await sleep(100) // it waits
+  const closing = app.close()
+  const response = await answer
+  t.equal(response.status, 503)
+  t.match(await response.json(), { code: 'FST_LOCKS_ABORTED' })
+  await grant.release()
+  await closing
 })

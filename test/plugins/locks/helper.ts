@@ -1,12 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import locks from '../../../plugins/locks/index.js'
-import type { LocksOptions } from '../../../plugins/locks/index.js'
+import type { LocksOptions, PostgresLocks } from '../../../plugins/locks/index.js'
 import { testPrefix, testRedis } from '../../helper.js'
 
 /** An application with locks in the Redis of this run, under a prefix of its own. */
-export async function build (t: Test, options: Partial<LocksOptions> = {}, server: FastifyServerOptions = {}): Promise<FastifyInstance> {
+export async function build (t: Test, options: { [K in keyof LocksOptions]?: LocksOptions[K] | undefined } = {}, server: FastifyServerOptions = {}): Promise<FastifyInstance> {
   const app = Fastify(server)
   await app.register(locks, { redis: testRedis(t), prefix: testPrefix(), ...options })
   t.teardown(() => app.close())
@@ -28,4 +29,19 @@ export function gate () {
       state.inside--
     }
   }
+}
+
+/** A backend that takes its time to give back, and how often it has. */
+export function slowToRelease (): { postgres: PostgresLocks, released: () => number } {
+  let released = 0
+  const hold = {
+    validUntil: () => Infinity,
+    async release () {
+      await sleep(30) // an answer that does not wait is there by then
+      released++
+      return true
+    }
+  }
+  const backend: PostgresLocks['backend'] = { name: 'postgres', attempt: async () => ({ outcome: 'granted', hold }), close: async () => {} }
+  return { postgres: { backend, nextToken: async () => 1n }, released: () => released }
 }

@@ -8,7 +8,7 @@ import t from 'tap'
 import locks from '../../../plugins/locks/index.js'
 import type { LockRouteOptions } from '../../../plugins/locks/index.js'
 import { testPrefix, testRedis, until } from '../../helper.js'
-import { build, gate } from './helper.js'
+import { build, gate, slowToRelease } from './helper.js'
 
 const key = (): string => 'order'
 const lock: LockRouteOptions = { key }
@@ -76,14 +76,12 @@ const handlers: Record<string, (request: FastifyRequest, reply: FastifyReply) =>
 }
 for (const [name, handler] of Object.entries(handlers)) {
   await t.test(`${name} gives the lock back before its answer leaves`, async (t) => {
-    const app = await build(t)
+    const { postgres, released } = slowToRelease()
+    const app = await build(t, { redis: undefined, postgres })
     app.post('/', { config: { lock } }, handler as never)
-    await app.listen({ host: '127.0.0.1', port: 0 })
-    const { port } = app.server.address() as AddressInfo
-    for (let round = 0; round < 20; round++) {
-      const response = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' })
-      t.match(await response.text(), /done|of the handler/)
-    }
+    const { body } = await app.inject({ method: 'POST', url: '/' })
+    t.match(body, /done|of the handler/)
+    t.equal(released(), 1)
   })
 }
 
@@ -159,11 +157,13 @@ await t.test('the handler has the grant, and is answered 500 when it was lost', 
   const prefix = testPrefix()
   const app = await build(t, { redis, prefix })
   app.get('/', { config: { lock } }, async ({ lock }) => lock?.names)
+  await app.register(async (both) => { both.get('/', { config: { lock } }, async ({ lock }) => lock?.names) }, { prefix: '/both' })
   app.get('/free', async ({ lock }) => ({ lock }))
   app.get('/lost', { config: { lock } }, async () => { await redis.del(`${prefix}:{locks}:order`); return 'done' })
   t.same((await app.inject({ url: '/' })).json(), ['order'])
   t.same((await app.inject({ url: '/free' })).json(), { lock: null })
   t.equal((await app.inject({ method: 'HEAD', url: '/' })).statusCode, 200)
+  for (const url of ['/both', '/both/']) t.same((await app.inject({ url })).json(), ['order'])
   t.match(await app.inject({ url: '/lost' }).then((response) => response.json<object>()), { statusCode: 500, code: 'FST_LOCKS_LOST' })
 })
 

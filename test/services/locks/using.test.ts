@@ -106,6 +106,16 @@ await t.test('right after the process stood still past the ttl assertHeld throws
   }), { code: 'FST_LOCKS_LOST' })
 })
 
+await t.test('what is over is not extended, even where Redis still has its key', async (t) => {
+  const { locks, clients: [client] } = await locked(t)
+  await t.rejects(locks.using('a', { ttl: 300 }, async () => {
+    await client?.persist(keyOf('a'))
+    blockFor(400)
+    await sleep(200) // time to extend it, wrongly
+    t.equal(await client?.pttl(keyOf('a')), -1)
+  }), { code: 'FST_LOCKS_LOST' })
+})
+
 await t.test('a lock is given back once, and a late release takes nothing from the next holder', async (t) => {
   const { locks, clients: [client] } = await locked(t)
   const grant = await locks.acquire('a')
