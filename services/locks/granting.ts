@@ -45,21 +45,13 @@ export function createGrant ({ hold, details, token, onLost, onEnded, onReleaseF
     if (left() <= 0) lose(new Error('its time was over before it was extended'))
     else timer = setTimeout(watch, Math.max(1, Math.ceil(left()))).unref()
   }
-  const giveBack = async (): Promise<End> => {
-    try {
-      return await hold.release() ? 'released' : 'lost'
-    } catch (error) {
-      onReleaseFailed(error)
-      return 'unknown'
-    }
-  }
   const end = (): Promise<End> => {
     if (ended === null) {
       if (left() <= 0) lose(new Error('its time was over before it was given back'))
       const wasLost = own.aborted() !== null
       clearTimeout(timer)
       const held = performance.now() - start
-      ended = giveBack().then((end) => {
+      ended = giveBack(hold, onReleaseFailed).then((end) => {
         onEnded(held)
         if (end === 'lost' && !wasLost) onLost(held, new Error('it was not ours any more when it was given back'))
         return wasLost ? 'lost' : end
@@ -83,4 +75,13 @@ export function createGrant ({ hold, details, token, onLost, onEnded, onReleaseF
     release: async () => await end() === 'released'
   }, own.signal)
   return { grant, end, lose }
+}
+
+async function giveBack (hold: Hold, onFailed: (error: unknown) => void): Promise<End> {
+  try {
+    return await hold.release() ? 'released' : 'lost'
+  } catch (error) {
+    onFailed(error)
+    return 'unknown'
+  }
 }

@@ -1,7 +1,7 @@
 import { FST_LOCKS_ABORTED, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE, FST_LOCKS_USAGE, lockError } from './errors.js'
 import type { LockDetails } from './errors.js'
 import { createGrant } from './granting.js'
-import type { Granted } from './granting.js'
+import type { GrantDeps, Granted } from './granting.js'
 import type { LocksDeps } from './locks.js'
 import type { BackendName, Result } from './observer.js'
 import { createWaiting } from './waiting.js'
@@ -41,24 +41,11 @@ export function createTaking (deps: LocksDeps): Taking {
     return waiting
   }
   const grantOf = ({ hold, details }: Waited, token: bigint | null, backend: BackendName): Taken => {
-    const { names } = details
-    const granted = createGrant({
-      hold,
-      details,
-      token,
-      onLost (held, cause) {
-        observer.lost(backend)
-        log.error({ names, backend, held: Math.round(held), err: cause }, 'the lock was lost')
-      },
-      onEnded (held) {
-        open.delete(taken)
-        onGivenBack()
-        observer.ended(backend, held)
-        log.debug({ names, backend, held: Math.round(held) }, 'the lock is given back')
-      },
-      onReleaseFailed (err) { log.warn({ names, backend, err }, 'the lock could not be given back: it ends with its ttl') }
-    })
-    const taken: Taken = { ...granted, backend, details }
+    const onDone = (): void => {
+      open.delete(taken)
+      onGivenBack()
+    }
+    const taken: Taken = { ...createGrant({ hold, details, token, ...listeners(deps, backend, details, onDone) }), backend, details }
     open.add(taken)
     return taken
   }
@@ -74,9 +61,9 @@ export function createTaking (deps: LocksDeps): Taking {
         return grantOf(waited, token, backend)
       } catch (error) {
         const result = resultOf(error)
-        if (result === null) throw error
-        observer.asked(backend, result, performance.now() - start)
-        if (result !== 'aborted' && wait > 0) log.warn({ names, backend, waited: Math.round(performance.now() - start), err: error }, 'the lock was not had')
+        const waited = performance.now() - start
+        if (result !== null) observer.asked(backend, result, waited)
+        if (wait > 0 && (result === 'busy' || result === 'unavailable')) log.warn({ names, backend, waited: Math.round(waited), err: error }, 'the lock was not had')
         throw error
       }
     },
@@ -84,10 +71,7 @@ export function createTaking (deps: LocksDeps): Taking {
     async close (timeout) {
       drain()
       await untilEmpty(timeout)
-      for (const { lose, details: { names }, backend } of open) {
-        log.warn({ names, backend }, 'the server stops while the lock is held: it ends with its ttl')
-        lose(new Error('the server stopped'))
-      }
+      for (const { lose } of open) lose(new Error('the server stopped while it was held: it ends with its ttl'))
       await Promise.all([...waitings.values()].map((waiting) => waiting.settled()))
     },
     held: (backend) => [...open].filter((taken) => taken.backend === backend).length,
@@ -108,6 +92,21 @@ export function createTaking (deps: LocksDeps): Taking {
         resolve()
       }
     })
+  }
+}
+
+function listeners ({ log, observer }: LocksDeps, backend: BackendName, { names }: LockDetails, onDone: () => void): Pick<GrantDeps, 'onLost' | 'onEnded' | 'onReleaseFailed'> {
+  return {
+    onLost (held, cause) {
+      observer.lost(backend)
+      log.error({ names, backend, held: Math.round(held), err: cause }, 'the lock was lost')
+    },
+    onEnded (held) {
+      onDone()
+      observer.ended(backend, held)
+      log.debug({ names, backend, held: Math.round(held) }, 'the lock is given back')
+    },
+    onReleaseFailed (err) { log.warn({ names, backend, err }, 'the lock could not be given back: it ends with its ttl') }
   }
 }
 

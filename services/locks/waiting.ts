@@ -48,33 +48,28 @@ const longest = 500
 /** Waits over any backend. */
 export function createWaiting ({ backend, log }: { backend: LockBackend, log: Log }): Waiting {
   const queues = new Map<string, Queue>()
-  const late = new Set<Promise<unknown>>()
+  const late = createLate(log)
   const going = new Set<Ending>()
   let stopped: { reason: unknown } | null = null
   let waiters = 0
 
-  const giveBack = (attempt: Promise<Attempt>, names: readonly string[]): void => {
-    const given = attempt.then((answer) => answer.outcome === 'granted' ? answer.hold.release() : false)
-      .catch((err: unknown) => { log.warn({ err, names }, 'a lock that came too late could not be given back: it ends with its ttl') })
-      .finally(() => late.delete(given))
-    late.add(given)
-  }
   const ask = async (asked: Asked): Promise<Hold | null> => {
     if (asked.ending.why() !== null) return null
     asked.attempts++
     const attempt = backend.attempt(asked.names, withSignal({ ttl: asked.ttl }, asked.ending.signal))
     const answer = await Promise.race([attempt, asked.ending.ended])
-    if (answer === null) giveBack(attempt, asked.names)
-    else asked.last = answer
+    if (answer !== null) asked.last = answer
+    if (asked.ending.why() !== null) {
+      late.giveBack(attempt, asked.names)
+      return null
+    }
     return answer?.outcome === 'granted' ? answer.hold : null
   }
-  const queueOf = (key: string, names: readonly string[]): Queue => {
+  const stand = async (asked: Asked): Promise<Hold | null> => {
+    const { names } = asked
+    const key = keyOf(names)
     const queue = queues.get(key) ?? createQueue({ backend, names, log, onEmpty: () => { queues.delete(key) } })
     queues.set(key, queue)
-    return queue
-  }
-  const stand = async (asked: Asked): Promise<Hold | null> => {
-    const queue = queueOf(keyOf(asked.names), asked.names)
     waiters++
     try {
       await Promise.race([queue.join(asked), asked.ending.ended])
@@ -107,7 +102,21 @@ export function createWaiting ({ backend, log }: { backend: LockBackend, log: Lo
       stopped = { reason }
       for (const ending of going) ending.abort(reason)
     },
-    async settled () { await Promise.all(late) }
+    settled: late.settled
+  }
+}
+
+/** Gives back what is granted when nobody waits for it any more. */
+function createLate (log: Log) {
+  const given = new Set<Promise<unknown>>()
+  return {
+    giveBack (attempt: Promise<Attempt>, names: readonly string[]): void {
+      const done = attempt.then((answer) => answer.outcome === 'granted' ? answer.hold.release() : false)
+        .catch((err: unknown) => { log.warn({ err, names }, 'a lock that came too late could not be given back: it ends with its ttl') })
+        .finally(() => given.delete(done))
+      given.add(done)
+    },
+    async settled (): Promise<void> { await Promise.all(given) }
   }
 }
 
