@@ -10,7 +10,9 @@ export interface Hold {
   /** Until when it is surely held, ms of `performance.now`. Infinity where a session or a transaction holds it. */
   validUntil: () => number
   /** Aborts when the backend learns that it is lost. */
-  lost: AbortSignal
+  lost?: AbortSignal
+  /** The same by a call, with the cause: for a backend of short locks, which a signal for each would slow down. */
+  onLost?: (lose: (cause: unknown) => void) => void
   /** Gives it back. False: it was not ours any more. Rejects when the store could not be had; it ends by itself then. */
   release: () => Promise<boolean>
 }

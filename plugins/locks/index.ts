@@ -1,0 +1,43 @@
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { createLocks } from '../../services/locks/locks.js'
+import type { Locks } from '../../services/locks/locks.js'
+import { openBackends } from './backends.js'
+import { createMetrics, registryOf } from './metrics.js'
+import { defaults } from './options.js'
+import type { LocksOptions } from './options.js'
+import { checkPluginOptions } from './rules.js'
+import { kRun } from './types.js'
+import { wireRoutes } from './wire.js'
+
+/**
+ * Decorates `fastify.locks`, and holds the lock of `config.lock` while a route's handler runs. Register it with `await`, after the clients that it
+ * is given and before the routes. See README.md.
+ */
+const locks: FastifyPluginAsync<LocksOptions> = async (fastify, options) => {
+  checkPluginOptions(options)
+  const log = fastify.log.child({ plugin: 'locks' })
+  const metrics = createMetrics(registryOf(fastify, options))
+  const { backends, nextToken } = await openBackends(options, log)
+  const service = createLocks({ backends, nextToken, log, observer: metrics.observer })
+  metrics.watch(service)
+  const decorator: Locks = { using: service.using, tryUsing: service.tryUsing, acquire: service.acquire }
+  fastify.decorate('locks', decorator)
+  fastify.decorateRequest(kRun, null)
+  fastify.decorateRequest('lock', { getter () { return this[kRun]?.grant ?? null } })
+  fastify.addHook('preClose', async () => { service.drain() })
+  fastify.addHook('onClose', async () => {
+    await service.close(options.closeTimeout ?? defaults.closeTimeout)
+    metrics.close()
+    for (const backend of backends) await backend.close()
+  })
+  wireRoutes(fastify, { options, locks: decorator })
+}
+
+export default fp(locks, { name: 'holdfast-locks', fastify: '5.x' })
+export { locks }
+export * from './errors.js'
+export type { LockRouteOptions, LocksOptions, PostgresLocks } from './options.js'
+export type { Grant } from '../../services/locks/grant.js'
+export type { Locks, Names, Routine } from '../../services/locks/locks.js'
+export type { LockOptions } from '../../services/locks/settings.js'

@@ -1,0 +1,55 @@
+import { backendRule, ttlRule, waitRule } from '../../services/locks/settings.js'
+import { boolean, fn, invalidOption, matching, show } from '../../services/options.js'
+import type { Rules } from '../../services/options.js'
+import { FST_LOCKS_OPTION_INVALID } from './errors.js'
+import { isRegistry } from './metrics.js'
+import type { LockRouteOptions, LocksOptions } from './options.js'
+
+const statuses: unknown[] = [409, 423, 503]
+/** Of a quorum, an even number bears no more failures than one less. */
+const quorums = [1, 3, 5]
+
+const routeRules: Rules<LockRouteOptions> = {
+  key: fn,
+  onBusy: { expected: '409, 423 or 503', accepts: (value) => statuses.includes(value) },
+  wait: waitRule,
+  ttl: ttlRule,
+  fencing: boolean,
+  backend: backendRule
+}
+
+const rules: Rules<LocksOptions> = {
+  redis: { expected: 'an ioredis client, or an array of 1, 3 or 5', accepts: (value) => isClient(value) || (Array.isArray(value) && quorums.includes(value.length) && value.every(isClient)) },
+  postgres: { expected: '{ backend, nextToken }', accepts: (value) => isObject(value) && 'backend' in value && 'nextToken' in value },
+  prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
+  closeTimeout: waitRule,
+  metrics: { expected: 'false or a prom-client Registry', accepts: (value) => value === false || isRegistry(value) }
+}
+
+/** Throws FST_LOCKS_OPTION_INVALID. */
+export function checkPluginOptions (options: LocksOptions): void {
+  const problem = invalidOption(options, rules) ??
+    (options.redis === undefined && options.postgres === undefined ? `option \`redis\` must be ${rules.redis.expected}, unless there is \`postgres\`, got nothing` : null)
+  if (problem !== null) throw new FST_LOCKS_OPTION_INVALID(problem)
+}
+
+/** Throws FST_LOCKS_OPTION_INVALID for a route config that is no lock. */
+export function checkRouteConfig (config: unknown, route: string, options: LocksOptions): void {
+  if (config === undefined) return
+  const problem = isObject(config) ? invalidOption(config, routeRules, 'config.lock.') ?? missing(config as LockRouteOptions, options) : `option \`config.lock\` must be an object, got ${show(config)}`
+  if (problem !== null) throw new FST_LOCKS_OPTION_INVALID(`route ${route}: ${problem}`)
+}
+
+function missing ({ key, fencing, backend }: Partial<LockRouteOptions>, options: LocksOptions): string | null {
+  if (key === undefined) return 'option `config.lock.key` must be a function, got nothing'
+  if (fencing === true && options.postgres === undefined) return 'option `config.lock.fencing` must be false where the plugin has no `postgres`, got `true` (boolean)'
+  return backend !== undefined && options[backend] === undefined ? `option \`config.lock.backend\` must be a backend that the plugin has, got ${show(backend)}` : null
+}
+
+function isClient (value: unknown): boolean {
+  return isObject(value) && 'duplicate' in value
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

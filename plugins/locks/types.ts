@@ -1,0 +1,35 @@
+import type { Grant } from '../../services/locks/grant.js'
+import type { Locks } from '../../services/locks/locks.js'
+import type { LockRouteOptions } from './options.js'
+
+/** What a request is doing under its lock. */
+export interface Run {
+  grant: Grant
+  /** An answer is on its way. */
+  sending: boolean
+  /** Nothing of the handler runs any more. */
+  handled: boolean
+  /** The lock was given back. */
+  over: boolean
+  /** To be called when the handler has answered by itself. */
+  answered: () => void
+  /** Resolves then. Never rejects. */
+  given: Promise<unknown>
+}
+
+/** Private state of a request. */
+export const kRun = Symbol('holdfast.locks.run')
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    locks: Locks
+  }
+  interface FastifyRequest {
+    /** The lock that `config.lock` has taken for the request, or null. */
+    lock: Grant | null
+    [kRun]: Run | null
+  }
+  interface FastifyContextConfig {
+    lock?: LockRouteOptions
+  }
+}

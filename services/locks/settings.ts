@@ -1,0 +1,43 @@
+import { between, boolean, invalidOption, oneOf } from '../options.js'
+import type { Rule, Rules } from '../options.js'
+import { FST_LOCKS_USAGE } from './errors.js'
+
+export interface LockOptions {
+  /**
+   * How long the lock outlives a process that died or was cut off, ms. While its holder lives it is extended. Of Redis locks.
+   * @default 10_000
+   */
+  ttl?: number
+  /**
+   * How long a busy lock is waited for, ms. 0 asks once.
+   * @default 5_000
+   */
+  wait?: number
+  /** Ends the wait. The lock, once granted, has a signal of its own. */
+  signal?: AbortSignal
+  /**
+   * Take a token that grows with every grant. Needs Postgres.
+   * @default false
+   */
+  fencing?: boolean
+  /** @default 'redis', and 'postgres' where there is no Redis */
+  backend?: 'redis' | 'postgres'
+}
+
+export const lockDefaults = Object.freeze({ ttl: 10_000, wait: 5_000 })
+
+/** Longer ones make Node's timers fire at once. */
+const longest = 2_147_483_647
+const signal: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
+
+/** A shorter ttl would be over before a slow node has answered the extension. */
+export const ttlRule = between(100, longest, 'ms')
+export const waitRule = between(0, longest, 'ms')
+export const backendRule = oneOf('redis', 'postgres')
+const rules: Rules<LockOptions> = { ttl: ttlRule, wait: waitRule, signal, fencing: boolean, backend: backendRule }
+
+/** Throws FST_LOCKS_USAGE. */
+export function checkLockOptions (options: LockOptions): void {
+  const problem = invalidOption(options, rules)
+  if (problem !== null) throw new FST_LOCKS_USAGE(problem)
+}

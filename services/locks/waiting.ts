@@ -1,0 +1,159 @@
+import type { Attempt, Hold, LockBackend } from './backend.js'
+import { createEnding } from './ending.js'
+import type { Ending } from './ending.js'
+import { FST_LOCKS_ABORTED, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE, lockError } from './errors.js'
+import type { LockDetails } from './errors.js'
+import { withSignal } from './lazy-signal.js'
+import type { Log } from '../log.js'
+import { createQueue } from './queue.js'
+import type { Queue } from './queue.js'
+
+export interface WaitOptions {
+  /** ms */
+  ttl: number
+  /** How long a busy lock is waited for, ms. 0: it is asked for once. */
+  wait: number
+  /** Ends the wait. */
+  signal: AbortSignal | undefined
+}
+
+export interface Waited {
+  hold: Hold
+  details: LockDetails
+}
+
+export interface Waiting {
+  /** Rejects with FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE or FST_LOCKS_ABORTED, and leaves nothing behind then. */
+  take: (names: readonly string[], options: WaitOptions) => Promise<Waited>
+  waiters: () => number
+  /** Ends every wait, those of later too. */
+  stop: (reason: unknown) => void
+  /** Resolves when what was granted too late is given back. */
+  settled: () => Promise<void>
+}
+
+interface Asked {
+  names: readonly string[]
+  ttl: number
+  ending: Ending
+  start: number
+  attempts: number
+  last: Attempt | null
+}
+
+/** Pauses between looks, ms: the longer the wait, the longer. They are the net under the wake-ups. */
+const shortest = 25
+const longest = 500
+
+/** Waits over any backend. */
+export function createWaiting ({ backend, log }: { backend: LockBackend, log: Log }): Waiting {
+  const queues = new Map<string, Queue>()
+  const late = createLate(log)
+  const going = new Set<Ending>()
+  let stopped: { reason: unknown } | null = null
+  let waiters = 0
+
+  const ask = async (asked: Asked): Promise<Hold | null> => {
+    if (asked.ending.why() !== null) return null
+    asked.attempts++
+    const attempt = backend.attempt(asked.names, withSignal({ ttl: asked.ttl }, asked.ending.signal))
+    const answer = await Promise.race([attempt, asked.ending.ended])
+    if (answer !== null) asked.last = answer
+    if (asked.ending.why() !== null) {
+      late.giveBack(attempt, asked.names)
+      return null
+    }
+    return answer?.outcome === 'granted' ? answer.hold : null
+  }
+  const stand = async (asked: Asked): Promise<Hold | null> => {
+    const { names } = asked
+    const key = keyOf(names)
+    const queue = queues.get(key) ?? createQueue({ backend, names, log, onEmpty: () => { queues.delete(key) } })
+    queues.set(key, queue)
+    waiters++
+    try {
+      await Promise.race([queue.join(asked), asked.ending.ended])
+      return await lookUntilEnded(queue, asked, ask)
+    } finally {
+      waiters--
+      asked.last ??= queue.last
+      queue.leave(asked)
+    }
+  }
+  return {
+    async take (names, { ttl, wait, signal }) {
+      const ending = createEnding(wait, signal)
+      const asked: Asked = { names, ttl, ending, start: performance.now(), attempts: 0, last: null }
+      going.add(ending)
+      if (stopped !== null) ending.abort(stopped.reason)
+      try {
+        // Who comes while others stand in line stands behind them.
+        const first = wait > 0 && queues.has(keyOf(names)) ? null : await ask(asked)
+        const hold = first ?? (wait > 0 ? await stand(asked) : null)
+        if (hold === null) throw refusal(asked)
+        return { hold, details: detailsOf(asked) }
+      } finally {
+        going.delete(ending)
+        ending.clear()
+      }
+    },
+    waiters: () => waiters,
+    stop (reason) {
+      stopped = { reason }
+      for (const ending of going) ending.abort(reason)
+    },
+    settled: late.settled
+  }
+}
+
+/** Gives back what is granted when nobody waits for it any more. */
+function createLate (log: Log) {
+  const given = new Set<Promise<unknown>>()
+  return {
+    giveBack (attempt: Promise<Attempt>, names: readonly string[]): void {
+      const done = attempt.then((answer) => answer.outcome === 'granted' ? answer.hold.release() : false)
+        .catch((err: unknown) => { log.warn({ err, names }, 'a lock that came too late could not be given back: it ends with its ttl') })
+        .finally(() => given.delete(done))
+      given.add(done)
+    },
+    async settled (): Promise<void> { await Promise.all(given) }
+  }
+}
+
+/** Asks whenever it is woken, and now and then besides. Right after another one of this process was granted, it waits first. */
+async function lookUntilEnded (queue: Queue, asked: Asked, ask: (asked: Asked) => Promise<Hold | null>): Promise<Hold | null> {
+  const { ending } = asked
+  let isTaken = queue.last?.outcome === 'granted'
+  for (let pause = shortest; ending.why() === null; pause = Math.min(pause * 2, longest)) {
+    if (!isTaken) {
+      queue.arm() // before the look, so that nothing is missed in between
+      const hold = await ask(asked)
+      queue.last = asked.last
+      if (hold !== null) return hold
+    }
+    isTaken = false
+    await withinPause(pause * (0.5 + Math.random() / 2), [queue.woken(), ending.ended])
+  }
+  return null
+}
+
+async function withinPause (ms: number, events: ReadonlyArray<Promise<unknown>>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([...events, new Promise<void>((resolve) => { timer = setTimeout(resolve, ms) })])
+  clearTimeout(timer)
+}
+
+function keyOf (names: readonly string[]): string {
+  return JSON.stringify(names)
+}
+
+function detailsOf ({ names, start, attempts }: Asked): LockDetails {
+  return { names, waited: Math.round(performance.now() - start), attempts }
+}
+
+function refusal (asked: Asked): Error & LockDetails {
+  const { ending, last } = asked
+  if (ending.why() === 'aborted') return lockError(FST_LOCKS_ABORTED, detailsOf(asked), ending.reason())
+  if (last?.outcome === 'busy' || last?.outcome === 'granted') return lockError(FST_LOCKS_TIMEOUT, detailsOf(asked))
+  return lockError(FST_LOCKS_UNAVAILABLE, detailsOf(asked), last?.cause ?? new Error('there was no answer in time'))
+}

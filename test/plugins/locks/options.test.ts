@@ -1,0 +1,55 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import locks from '../../../plugins/locks/index.js'
+import type { LocksOptions } from '../../../plugins/locks/index.js'
+import { testRedis } from '../../helper.js'
+import { build } from './helper.js'
+
+const redis = { duplicate () {} }
+const wrong: Array<[string, object]> = [
+  ['redis', {}], ['redis', { redis: 'redis://x' }], ['redis', { redis: [] }], ['redis', { redis: [redis, redis] }], ['redis', { redis: null }],
+  ['postgres', { redis, postgres: 'postgres://x' }], ['postgres', { redis, postgres: {} }],
+  ['prefix', { redis, prefix: '' }], ['prefix', { redis, prefix: 'a b' }],
+  ['closeTimeout', { redis, closeTimeout: -1 }], ['metrics', { redis, metrics: {} }]
+]
+for (const [name, options] of wrong) {
+  await t.test(`${name}: ${JSON.stringify(options)} fails the boot`, async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await t.rejects(async () => { await app.register(locks, options as LocksOptions) }, { code: 'FST_LOCKS_OPTION_INVALID', message: new RegExp(`option \`${name}\` must be `) })
+  })
+}
+
+await t.test('an unknown option fails the boot', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => { await app.register(locks, { redis: testRedis(t), retries: 3 } as LocksOptions) }, { message: /option `retries` is not known/ })
+})
+
+const key = (): string => 'a'
+const wrongRoutes: Array<[string, unknown]> = [
+  ['config.lock', true], ['config.lock', null], ['config.lock.key', {}], ['config.lock.key', { key: 'a' }],
+  ['config.lock.onBusy', { key, onBusy: 404 }], ['config.lock.wait', { key, wait: -1 }], ['config.lock.ttl', { key, ttl: 10 }],
+  ['config.lock.fencing', { key, fencing: true }], ['config.lock.backend', { key, backend: 'postgres' }], ['config.lock.backend', { key, backend: 'mongo' }]
+]
+for (const [name, lock] of wrongRoutes) {
+  await t.test(`${name}: ${JSON.stringify(lock)} fails the boot`, async (t) => {
+    const app = await build(t)
+    t.throws(() => app.post('/pay', { config: { lock: lock as never } }, async () => 'ok'), { code: 'FST_LOCKS_OPTION_INVALID', message: new RegExp(`route POST /pay: option \`${name}\` must be `) })
+  })
+}
+
+await t.test('what needs Postgres is refused without it, at run time too', async (t) => {
+  const app = await build(t)
+  await t.rejects(app.locks.using('a', { backend: 'postgres' }, () => {}), { code: 'FST_LOCKS_USAGE' })
+  await t.rejects(app.locks.using('a', { fencing: true }, () => {}), { code: 'FST_LOCKS_USAGE' })
+})
+
+await t.test('a backend that is passed in is used, and gives tokens', async (t) => {
+  let token = 0n
+  const backend = { name: 'postgres' as const, attempt: async () => ({ outcome: 'granted' as const, hold: { validUntil: () => Infinity, lost: new AbortController().signal, release: async () => true } }), close: async () => {} }
+  const app = await build(t, { postgres: { backend, nextToken: async () => ++token } })
+  t.equal(await app.locks.using('a', { backend: 'postgres', fencing: true }, (grant) => grant.token), 1n)
+  t.equal(await app.locks.using('a', { fencing: true }, (grant) => grant.token), 2n)
+  t.equal(await app.locks.using('a', { backend: 'postgres' }, (grant) => grant.remaining()), Infinity)
+})

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+import type { LockBackend } from '../../../services/locks/backend.js'
+import { createLocks } from '../../../services/locks/locks.js'
+import type { LockService } from '../../../services/locks/locks.js'
+import { noObserver } from '../../../services/locks/observer.js'
+import { openRedisBackend } from '../../../services/locks/redis/backend.js'
+import { silentLog } from '../../../services/log.js'
+import { until } from '../../helper.js'
+import { ownRedis } from '../../own-servers.js'
+import type { OwnServer } from '../../own-servers.js'
+import type { Order } from './process.js'
+
+export const keyOf = (name: string): string => `test:{locks}:${name}`
+
+export interface Locked {
+  locks: LockService
+  backend: LockBackend
+  servers: OwnServer[]
+  /** A client of the test's own to each server. */
+  clients: Redis[]
+}
+
+/** Locks over servers of the test's own. */
+export async function locked (t: Test, { nodes = 1, servers }: { nodes?: number, servers?: OwnServer[] } = {}): Promise<Locked> {
+  const all = servers ?? await Promise.all(Array.from({ length: nodes }, () => ownRedis(t)))
+  const clients = all.map(({ url }) => {
+    const client = new Redis(url)
+    client.on('error', () => {})
+    return client
+  })
+  const backend = await openRedisBackend({ redis: clients, prefix: 'test', log: silentLog })
+  const locks = createLocks({ backends: [backend], nextToken: null, log: silentLog, observer: noObserver })
+  t.teardown(async () => {
+    for (const server of all) server.signal('SIGCONT')
+    await locks.close(0)
+    await backend.close()
+    for (const client of clients) client.disconnect()
+  })
+  return { locks, backend, servers: all, clients }
+}
+
+export interface Other {
+  order: (order: Order) => void
+  /** The next message that has the field. */
+  told: (field: string) => Promise<unknown>
+  pid: number
+}
+
+/** Another process with locks over the same servers. */
+export async function otherProcess (t: Test, servers: readonly OwnServer[]): Promise<Other> {
+  const { PATH = '', HOME = '' } = process.env
+  const path = fileURLToPath(new URL('process.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), path, servers.map(({ url }) => url).join(',')],
+    { env: { PATH, HOME }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const messages: Array<Record<string, unknown>> = []
+  child.on('message', (message: Record<string, unknown>) => { messages.push(message) })
+  t.teardown(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  const told = async (field: string): Promise<unknown> => await until(`the other process says ${field}`, () => {
+    const failed = messages.find((message) => 'failed' in message)
+    if (failed !== undefined) throw new Error(String(failed.failed))
+    const index = messages.findIndex((message) => field in message)
+    return index < 0 ? null : messages.splice(index, 1)[0]?.[field]
+  }, 60_000)
+  await told('ready')
+  return { order: (order) => { child.send(order) }, told, pid: child.pid ?? 0 }
+}
+
+export const blockFor = (ms: number): void => {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}

@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { until } from '../../helper.js'
+import { keyOf, locked, otherProcess } from './helper.js'
+
+await t.test('with one of three nodes frozen locks are had, waited for and handed over', async (t) => {
+  const { locks, servers } = await locked(t, { nodes: 3 })
+  await locks.using('warm', {}, () => {})
+  servers[0]?.signal('SIGSTOP')
+  const start = performance.now()
+  const grant = await locks.acquire('a')
+  t.ok(performance.now() - start < 200, 'a quorum is enough')
+  await t.rejects(locks.using('a', { wait: 400 }, () => t.fail('it ran')), { code: 'FST_LOCKS_TIMEOUT' })
+  const waiting = locks.using('a', { wait: 5_000 }, () => 'mine')
+  await until('it waits', () => locks.waiters('redis') === 1)
+  t.equal(await grant.release(), true)
+  t.equal(await waiting, 'mine')
+})
+
+await t.test('with two of three frozen a lock cannot be had, in time, and leaves no key when they wake', async (t) => {
+  const { locks, servers, clients } = await locked(t, { nodes: 3 })
+  await locks.using('warm', {}, () => {})
+  for (const server of servers.slice(0, 2)) server.signal('SIGSTOP')
+  const start = performance.now()
+  await t.rejects(locks.using('a', { wait: 1_000 }, () => t.fail('it ran')), { code: 'FST_LOCKS_UNAVAILABLE' })
+  t.ok(performance.now() - start < 1_200, `${performance.now() - start} ms`)
+  await t.rejects(locks.tryUsing('a', {}, () => t.fail('it ran')), { code: 'FST_LOCKS_UNAVAILABLE' })
+  for (const server of servers) server.signal('SIGCONT')
+  await until('no node has a key', async () => (await Promise.all(clients.map((client) => client.exists(keyOf('a'))))).every((found) => found === 0))
+  t.equal(await locks.using('a', {}, () => 'mine'), 'mine')
+})
+
+await t.test('the holder is told at the end of the validity when two of three freeze', async (t) => {
+  const { locks, servers } = await locked(t, { nodes: 3 })
+  await t.rejects(locks.using('a', { ttl: 600 }, async ({ signal }) => {
+    for (const server of servers.slice(0, 2)) server.signal('SIGSTOP')
+    const start = performance.now()
+    await until('the signal aborts', () => signal.aborted)
+    const after = performance.now() - start
+    t.ok(after > 150 && after < 750, `${after} ms`)
+    for (const server of servers) server.signal('SIGCONT')
+  }), { code: 'FST_LOCKS_LOST' })
+})
+
+await t.test('a lock outlives an outage that is shorter than its validity', async (t) => {
+  const { locks, servers: [server] } = await locked(t)
+  await locks.using('a', { ttl: 2_000 }, async ({ assertHeld }) => {
+    server?.signal('SIGSTOP')
+    await sleep(1_000) // an extension is due in between
+    server?.signal('SIGCONT')
+    await sleep(1_500) // past the first validity
+    assertHeld()
+  })
+})
+
+await t.test('what one of three nodes forgot is no loss', async (t) => {
+  const { locks, clients: [client] } = await locked(t, { nodes: 3 })
+  await locks.using('a', { ttl: 300 }, async ({ assertHeld }) => {
+    await client?.flushall()
+    await sleep(500) // past two extensions
+    assertHeld()
+  })
+})
+
+await t.test('a paused holder is told by assertHeld, after another process had the lock', async (t) => {
+  const { locks, servers } = await locked(t)
+  const other = await otherProcess(t, servers)
+  other.order({ do: 'hold', ttl: 300 })
+  await other.told('held')
+  process.kill(other.pid, 'SIGSTOP')
+  t.equal(await locks.using('held', { wait: 5_000 }, () => 'mine'), 'mine')
+  process.kill(other.pid, 'SIGCONT')
+  other.order({ do: 'release' })
+  await t.rejects(other.told('released'), /FST_LOCKS_LOST|was lost/)
+})
