@@ -10,6 +10,9 @@ export const between = (low: number, high: number, unit: string): Rule =>
   ({ expected: `an integer from ${low} to ${high} (${unit})`, accepts: (value) => isInteger(value) && value >= low && value <= high })
 export const range = (low: number, high: number, unit: string): Rule =>
   ({ expected: `a number from ${low} to ${high} (${unit})`, accepts: (value) => typeof value === 'number' && value >= low && value <= high })
+/** ms. Longer ones make Node's timers fire at once. */
+export const longestTimer = 2_147_483_647
+export const timer = between(1, longestTimer, 'ms')
 export const boolean: Rule = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' }
 export const fn: Rule = { expected: 'a function', accepts: (value) => typeof value === 'function' }
 export const oneOf = (...values: string[]): Rule =>

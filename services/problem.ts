@@ -41,3 +41,8 @@ export function createProblem ({ status, code, detail, title = STATUS_CODES[stat
   const type = docs === undefined ? 'about:blank' : docs + code.replace(/^FST_/, '').toLowerCase().replaceAll('_', '-')
   return { type, title, status, code, detail }
 }
+
+/** Whole seconds, as Retry-After wants them, and never 0: that would be a retry at once. */
+export function secondsOf (ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1_000))
+}

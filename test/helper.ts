@@ -60,3 +60,15 @@ export async function until<T> (what: string | (() => string), probe: () => Prom
     await new Promise((resolve) => setTimeout(resolve, 10)) // between two looks
   }
 }
+
+export interface Gate {
+  opened: Promise<void>
+  open: () => void
+}
+
+/** Something that work or a handler waits for. */
+export function gate (): Gate {
+  let open = (): void => {}
+  const opened = new Promise<void>((resolve) => { open = resolve })
+  return { opened, open }
+}

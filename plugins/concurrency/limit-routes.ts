@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler, RouteOptions } from 'fastify'
 import type { Concurrency } from '../../services/concurrency/index.js'
 import type { Quota, RateLimitedError, RateLimiter } from '../../services/concurrency/rate-limiter.js'
-import { createProblem, problemMediaType } from '../../services/problem.js'
+import { createProblem, problemMediaType, secondsOf } from '../../services/problem.js'
 import { FST_CONCURRENCY_LIMITER_UNAVAILABLE, FST_CONCURRENCY_NOT_WIRED, FST_CONCURRENCY_RATE_LIMITED } from './errors.js'
 import { defaults } from './options.js'
 import type { ConcurrencyOptions, LimiterRouteOptions } from './options.js'
@@ -48,11 +48,6 @@ function sendProblem (reply: FastifyReply, { statusCode: status = 500, code, mes
   const problem = createProblem({ status, code, detail, docs })
   reply.code(status).headers({ 'retry-after': secondsOf(retryAfter), 'content-type': problemMediaType, 'cache-control': 'no-store' })
   return reply.serializer(String).send(JSON.stringify(problem))
-}
-
-/** Whole seconds, never 0: that would be a retry at once. */
-function secondsOf (ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1_000))
 }
 
 function nameOf ({ method, url }: RouteOptions): string {

@@ -1,9 +1,7 @@
-import type { FastifyInstance } from 'fastify'
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { BreakerState } from '../../services/concurrency/circuit-breaker.js'
 import type { OwnedConcurrency } from '../../services/concurrency/index.js'
-import type { ConcurrencyOptions } from './options.js'
 
 type Source = Pick<OwnedConcurrency, 'waiting' | 'breakerStates'>
 
@@ -25,15 +23,6 @@ const levels: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 
 
 /** Applications of one process may share a registry, which takes each name once. */
 const known = new WeakMap<Registry, Instruments>()
-
-/** The registry of the `metrics` option, or that of holdfast/metrics. Other plugins decorate `metrics` too, with other things. */
-export function registryOf (fastify: FastifyInstance, { metrics = fastify.hasDecorator('metrics') ? fastify.metrics : false }: ConcurrencyOptions): Registry | null {
-  return isRegistry(metrics) ? metrics : null
-}
-
-export function isRegistry (value: unknown): value is Registry {
-  return typeof value === 'object' && value !== null && 'registerMetric' in value && 'getSingleMetric' in value
-}
 
 /** Metrics of one instance of the plugin, labelled by the names of its configuration and by nothing else. */
 export function createMetrics (registry: Registry | null, limiters: string[]): Metrics {

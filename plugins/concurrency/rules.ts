@@ -1,13 +1,11 @@
 import type { BreakerOptions } from '../../services/concurrency/circuit-breaker.js'
 import type { LimiterOptions } from '../../services/concurrency/rate-limiter.js'
-import { longest } from '../../services/concurrency/work.js'
-import { between, fn, invalidOption, listOf, matching, oneOf, positive, show } from '../../services/options.js'
+import { fn, invalidOption, listOf, matching, oneOf, positive, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
+import { isRegistry } from '../metrics/registry.js'
 import { FST_CONCURRENCY_OPTION_INVALID } from './errors.js'
-import { isRegistry } from './metrics.js'
 import type { ConcurrencyOptions, LimiterRouteOptions } from './options.js'
 
-const timer = between(1, longest, 'ms')
 /** They are in headers, keys and labels. */
 const name = matching(/^[\w.-]{1,64}$/, 'a name of 1 to 64 letters, digits, `_`, `.` or `-`')
 const size = positive('slots')

@@ -4,7 +4,7 @@ import type { FastifyRedis } from '@fastify/redis'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Redis } from 'ioredis'
-import { withoutCommand } from '../../services/redis-error.js'
+import { withoutCommand } from '../../services/redis/error.js'
 
 export interface RedisOptions {
   url: string

@@ -47,8 +47,3 @@ function toPayload (body: string | Uint8Array): string | Buffer {
 function toBuffer (body: string | Uint8Array): Buffer {
   return typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 }
-
-/** Whole seconds, as Retry-After wants them, and never 0: that would be a retry at once. */
-export function secondsOf (ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1_000))
-}

@@ -1,11 +1,9 @@
-import type { FastifyInstance } from 'fastify'
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
 import { noObserver, outcomes } from '../../services/idempotency/observer.js'
 import type { Layer, Observer, Outcome } from '../../services/idempotency/observer.js'
 import { createHistogram } from '../../services/metrics/histogram.js'
-import type { IdempotencyOptions } from './options.js'
 
 type Engine = Pick<IdempotencyEngine, 'inFlight' | 'waiters'>
 
@@ -38,15 +36,6 @@ const buckets = {
 
 /** Applications of one process may share a registry, which takes each name once. */
 const known = new WeakMap<Registry, Instruments>()
-
-/** The registry of the `metrics` option, or that of holdfast/metrics. Other plugins decorate `metrics` too, with other things. */
-export function registryOf (fastify: FastifyInstance, { metrics = fastify.hasDecorator('metrics') ? fastify.metrics : false }: IdempotencyOptions): Registry | null {
-  return isRegistry(metrics) ? metrics : null
-}
-
-export function isRegistry (value: unknown): value is Registry {
-  return typeof value === 'object' && value !== null && 'registerMetric' in value && 'getSingleMetric' in value
-}
 
 /** Metrics of one instance of the plugin. They are labelled by what there is few of: never by key, user or route. */
 export function createMetrics (registry: Registry | null): Metrics {

@@ -1,16 +1,14 @@
 import { isReplayable } from '../../services/idempotency/policy.js'
-import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, range, show } from '../../services/options.js'
+import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { canTransact } from '../../services/idempotency/transact.js'
+import { isRegistry } from '../metrics/registry.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
-import { isRegistry } from './metrics.js'
 import { defaults, defined, hasPostgres } from './settings.js'
 import { transactionsOf } from './store.js'
 
 const methodName = matching(/^[A-Z]+$/, 'an upper-case HTTP method')
-/** Longer ones make Node's timers fire at once. */
-const timer = between(1, 2_147_483_647, 'ms')
 const replayableHeader: Rule = {
   expected: 'a lower-case header name that is not a credential or bound to one connection',
   accepts: (value) => typeof value === 'string' && /^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(value) && isReplayable(value)

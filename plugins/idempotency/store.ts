@@ -5,7 +5,7 @@ import { openFailoverStore } from '../../services/idempotency/stores/failover.js
 import { createMemoryStore } from '../../services/idempotency/stores/memory.js'
 import { observeLink, observePostgres, observeStore } from '../../services/idempotency/stores/observed.js'
 import { createPostgresStore } from '../../services/idempotency/stores/postgres.js'
-import { openRequestPath } from '../../services/idempotency/stores/redis-connection.js'
+import { openRequestPath } from '../../services/redis/connection.js'
 import { createRedisLink } from '../../services/idempotency/stores/redis-link.js'
 import type { RedisLink } from '../../services/idempotency/stores/redis-link.js'
 import { isOutage } from '../../services/idempotency/stores/redis-outage.js'

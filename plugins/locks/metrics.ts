@@ -1,11 +1,9 @@
-import type { FastifyInstance } from 'fastify'
 import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { LockService } from '../../services/locks/locks.js'
 import { noObserver, results } from '../../services/locks/observer.js'
 import type { BackendName, Observer } from '../../services/locks/observer.js'
 import { createHistogram } from '../../services/metrics/histogram.js'
-import type { LocksOptions } from './options.js'
 
 type Source = Pick<LockService, 'held' | 'waiters'>
 
@@ -33,15 +31,6 @@ const buckets = {
 
 /** Applications of one process may share a registry, which takes each name once. */
 const known = new WeakMap<Registry, Instruments>()
-
-/** The registry of the `metrics` option, or that of holdfast/metrics. Other plugins decorate `metrics` too, with other things. */
-export function registryOf (fastify: FastifyInstance, { metrics = fastify.hasDecorator('metrics') ? fastify.metrics : false }: LocksOptions): Registry | null {
-  return isRegistry(metrics) ? metrics : null
-}
-
-export function isRegistry (value: unknown): value is Registry {
-  return typeof value === 'object' && value !== null && 'registerMetric' in value && 'getSingleMetric' in value
-}
 
 /** Metrics of one instance of the plugin. None is labelled by the name of a lock. */
 export function createMetrics (registry: Registry | null): Metrics {

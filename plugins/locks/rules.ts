@@ -1,8 +1,8 @@
 import { backendRule, ttlRule, waitRule } from '../../services/locks/settings.js'
 import { boolean, fn, invalidOption, matching, show } from '../../services/options.js'
 import type { Rules } from '../../services/options.js'
+import { isRegistry } from '../metrics/registry.js'
 import { FST_LOCKS_OPTION_INVALID } from './errors.js'
-import { isRegistry } from './metrics.js'
 import type { LockRouteOptions, LocksOptions } from './options.js'
 
 const statuses: unknown[] = [409, 423, 503]

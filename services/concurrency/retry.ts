@@ -1,7 +1,7 @@
-import { between, fn as aFunction, positive } from '../options.js'
+import { fn as aFunction, positive, timer } from '../options.js'
 import type { Rules } from '../options.js'
 import { abortedError, FST_CONCURRENCY_CLOSED } from './errors.js'
-import { abortSignal, checkOptions, longest } from './work.js'
+import { abortSignal, checkOptions } from './work.js'
 
 export interface RetryOptions {
   /**
@@ -49,8 +49,8 @@ export type Retry = <T>(run: (attempt: Attempt) => Promise<T> | T, options?: Ret
 
 const rules: Rules<RetryOptions> = {
   attempts: positive('runs'),
-  minDelay: between(1, longest, 'ms'),
-  maxDelay: between(1, longest, 'ms'),
+  minDelay: timer,
+  maxDelay: timer,
   signal: abortSignal,
   shouldRetry: aFunction
 }

@@ -1,6 +1,6 @@
 import pThrottle from 'p-throttle'
-import { between, positive } from '../options.js'
-import { checkOptions, longest } from './work.js'
+import { positive, timer } from '../options.js'
+import { checkOptions } from './work.js'
 
 export interface ThrottleOptions {
   /**
@@ -16,7 +16,7 @@ export type Throttle = <A extends unknown[], R>(fn: (...args: A) => Promise<R> |
 /** @param closing ends the calls that wait, and refuses all later ones, with its reason */
 export function createThrottle (closing: AbortSignal): Throttle {
   return (fn, interval, { limit = 1, ...unknown } = {}) => {
-    checkOptions({ interval, limit, ...unknown }, { interval: between(1, longest, 'ms'), limit: positive('runs') }, 'throttle')
+    checkOptions({ interval, limit, ...unknown }, { interval: timer, limit: positive('runs') }, 'throttle')
     const throttled = pThrottle({ limit, interval, strict: true, ...(closing.aborted ? {} : { signal: closing }) })(async (...args: Parameters<typeof fn>) => await fn(...args))
     return async (...args) => {
       closing.throwIfAborted() // p-throttle runs what is called after its signal

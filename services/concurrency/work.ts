@@ -1,4 +1,4 @@
-import { between, boolean, either, invalidOption } from '../options.js'
+import { between, boolean, either, invalidOption, longestTimer, timer } from '../options.js'
 import type { Rule, Rules } from '../options.js'
 import { FST_CONCURRENCY_CLOSED, FST_CONCURRENCY_OPTION_INVALID, FST_CONCURRENCY_OVERDUE } from './errors.js'
 
@@ -21,17 +21,15 @@ export interface RunOptions {
 
 export type Work<T> = (signal: AbortSignal) => Promise<T> | T
 
-/** Longer ones make Node's timers fire at once. */
-export const longest = 2_147_483_647
 export const defaultTimeout = 30_000
 
 export const abortSignal: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
 const forEver: Rule = { expected: 'Infinity', accepts: (value) => value === Infinity }
 
 export const runRules: Rules<RunOptions> = {
-  timeout: either(between(0, longest, 'ms'), forEver),
+  timeout: either(between(0, longestTimer, 'ms'), forEver),
   signal: abortSignal,
-  maxExecution: between(1, longest, 'ms'),
+  maxExecution: timer,
   whileClosing: boolean
 }
 

@@ -1,4 +1,4 @@
-import { between, boolean, invalidOption, oneOf } from '../options.js'
+import { between, boolean, invalidOption, longestTimer, oneOf } from '../options.js'
 import type { Rule, Rules } from '../options.js'
 import { FST_LOCKS_USAGE } from './errors.js'
 
@@ -26,13 +26,11 @@ export interface LockOptions {
 
 export const lockDefaults = Object.freeze({ ttl: 10_000, wait: 5_000 })
 
-/** Longer ones make Node's timers fire at once. */
-const longest = 2_147_483_647
 const signal: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
 
 /** A shorter ttl would be over before a slow node has answered the extension. */
-export const ttlRule = between(100, longest, 'ms')
-export const waitRule = between(0, longest, 'ms')
+export const ttlRule = between(100, longestTimer, 'ms')
+export const waitRule = between(0, longestTimer, 'ms')
 export const backendRule = oneOf('redis', 'postgres')
 const rules: Rules<LockOptions> = { ttl: ttlRule, wait: waitRule, signal, fencing: boolean, backend: backendRule }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
-import { isCluster } from './redis-connection.js'
-import { answered } from './redis-deadline.js'
+import { isCluster } from '../../redis/connection.js'
+import { answered } from '../../redis/deadline.js'
 
 /** Redis has lost what it knew, or may have; nothing of the call was done. `RedisLink.renew` goes on. */
 export class GenerationChanged extends Error {

@@ -5,7 +5,7 @@ import { isWrongType } from './redis-outage.js'
 import { createGeneration } from './redis-generation.js'
 import type { Renewal } from './redis-generation.js'
 import { codes, verbs } from './redis-scripts.js'
-import { createSubscriber, openSubscriber } from './redis-subscriber.js'
+import { createSubscriber, openSubscriber } from '../../redis/subscriber.js'
 import { createTransport } from './redis-transport.js'
 import { decode, encodeClaim, encodeFinished } from './redis-value.js'
 
@@ -41,7 +41,7 @@ export interface RedisLink {
 }
 
 export interface RedisLinkOptions {
-  /** A connection made for the request path: see redis-connection.ts. It stays the caller's to close, and its end closes the subscriber too. */
+  /** A connection made for the request path: see services/redis/connection.ts. It stays the caller's to close, and its end closes the subscriber too. */
   redis: Redis | Cluster
   /** Keys are `<prefix>:<id>`, `<prefix>:generation` and `<prefix>:recovery`. */
   prefix: string

@@ -1,7 +1,7 @@
 import { Command } from 'ioredis'
 import type { Cluster, Redis } from 'ioredis'
-import { isCluster } from '../../idempotency/stores/redis-connection.js'
-import { withoutCommand } from '../../redis-error.js'
+import { isCluster } from '../../redis/connection.js'
+import { withoutCommand } from '../../redis/error.js'
 
 /** What the quorum asks: the two commands that redlock sends. */
 export interface Node {

@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import idempotency, { createMemoryStore } from '../../../plugins/idempotency/index.js'
 import type { IdempotencyOptions, IdempotencyStore } from '../../../plugins/idempotency/index.js'
+export { gate } from '../../helper.js'
+export type { Gate } from '../../helper.js'
 export { testPool } from '../../helper.js'
 
 /** The header `x-user` says who calls. */
@@ -38,18 +40,6 @@ export function post (app: FastifyInstance, url: string, { headers, ...changes }
 /** A POST by user 1 without a key. */
 export function fire (app: FastifyInstance, url: string): Promise<LightMyRequestResponse> {
   return app.inject({ method: 'POST', url, headers: { 'x-user': '1' } })
-}
-
-export interface Gate {
-  opened: Promise<void>
-  open: () => void
-}
-
-/** Something that a handler waits for. */
-export function gate (): Gate {
-  let open = (): void => {}
-  const opened = new Promise<void>((resolve) => { open = resolve })
-  return { opened, open }
 }
 
 /** Calls that reached the memory store, in order, with the store itself. `changes` replace methods. */

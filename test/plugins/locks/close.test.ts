@@ -1,23 +1,25 @@
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import { redisUrl, testPrefix, until } from '../../helper.js'
-import { build } from './helper.js'
+import { build, untilWaiting } from './helper.js'
 
 await t.test('a stop ends the waits, and gives back what is held when its work has ended', async (t) => {
   const [redis, prefix] = [new Redis(redisUrl()), testPrefix()]
   t.teardown(() => redis.quit())
-  const app = await build(t, { redis, prefix })
+  const metrics = new Registry()
+  const app = await build(t, { redis, prefix, metrics })
   let finish = (): void => {}
   const running = app.locks.using('a', {}, () => new Promise<void>((resolve) => { finish = resolve }))
   await until('it is held', () => redis.exists(`${prefix}:{locks}:a`).then((found) => found === 1))
   const waiting = t.rejects(app.locks.acquire('a', { wait: 10_000 }), { code: 'FST_LOCKS_ABORTED' })
-  await sleep(50) // it waits
+  await untilWaiting(metrics, 1)
   const closing = app.close()
   await waiting
   await t.rejects(app.locks.acquire('b'), { code: 'FST_LOCKS_ABORTED' })
-  await sleep(50)
+  await sleep(50) // for it to be given back, wrongly
   t.equal(await redis.exists(`${prefix}:{locks}:a`), 1)
   finish()
   await running
@@ -27,13 +29,14 @@ await t.test('a stop ends the waits, and gives back what is held when its work h
 })
 
 await t.test('a request that waits for a lock does not hold up the stop', async (t) => {
-  const app = await build(t)
+  const metrics = new Registry()
+  const app = await build(t, { metrics })
   app.get('/', async () => { await app.locks.acquire('a', { wait: 20_000 }) })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
   const grant = await app.locks.acquire('a')
   const answer = fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })
-  await sleep(100) // it waits
+  await untilWaiting(metrics, 1)
   const closing = app.close()
   const response = await answer
   t.equal(response.status, 503)

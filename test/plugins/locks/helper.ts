@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import locks from '../../../plugins/locks/index.js'
 import type { LocksOptions, PostgresLocks } from '../../../plugins/locks/index.js'
-import { testPrefix, testRedis } from '../../helper.js'
+import { testPrefix, testRedis, until } from '../../helper.js'
 
 /** An application with locks in the Redis of this run, under a prefix of its own. */
 export async function build (t: Test, options: { [K in keyof LocksOptions]?: LocksOptions[K] | undefined } = {}, server: FastifyServerOptions = {}): Promise<FastifyInstance> {
@@ -12,6 +13,11 @@ export async function build (t: Test, options: { [K in keyof LocksOptions]?: Loc
   await app.register(locks, { redis: testRedis(t), prefix: testPrefix(), ...options })
   t.teardown(() => app.close())
   return app
+}
+
+/** Until so many calls wait for locks of the registry's applications. */
+export async function untilWaiting (registry: Registry, count: number): Promise<void> {
+  await until(`${count} wait`, async () => (await registry.metrics()).includes(`lock_waiters{backend="redis"} ${count}\n`))
 }
 
 /** A gate that handlers wait at, and how many are inside. */

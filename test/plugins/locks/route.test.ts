@@ -4,11 +4,12 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import locks from '../../../plugins/locks/index.js'
 import type { LockRouteOptions } from '../../../plugins/locks/index.js'
 import { testPrefix, testRedis, until } from '../../helper.js'
-import { build, gate, slowToRelease } from './helper.js'
+import { build, gate, slowToRelease, untilWaiting } from './helper.js'
 
 const key = (): string => 'order'
 const lock: LockRouteOptions = { key }
@@ -63,7 +64,7 @@ await t.test('a request waits for as long as the route says', async (t) => {
 const handlers: Record<string, (request: FastifyRequest, reply: FastifyReply) => unknown> = {
   'an async handler': async () => 'done',
   'an async handler that returns the reply': async (_request, reply) => {
-    await sleep(1)
+    await sleep(1) // not in the turn that called it
     reply.send('done')
     return reply
   },
@@ -129,7 +130,8 @@ for (const [name, handler] of Object.entries(goingOn)) {
 }
 
 await t.test('a client that disconnects ends neither the handler nor its lock, and waits no longer', async (t) => {
-  const app = await build(t)
+  const metrics = new Registry()
+  const app = await build(t, { metrics })
   const { pass, open, state } = gate()
   app.post('/', { config: { lock: { key, wait: 10_000 } } }, async () => {
     await pass()
@@ -141,11 +143,11 @@ await t.test('a client that disconnects ends neither the handler nor its lock, a
   const holder = send()
   await until('it runs', () => state.inside === 1)
   const waiter = send()
-  await sleep(100) // it waits
+  await untilWaiting(metrics, 1)
   waiter.destroy()
   holder.destroy()
   await new Promise((resolve) => { holder.once('close', resolve) })
-  await sleep(100)
+  await untilWaiting(metrics, 0)
   t.equal(await isFree(app), false)
   open()
   await until('it is free', () => isFree(app))

@@ -1,17 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-
-export interface Gate {
-  opened: Promise<void>
-  open: () => void
-}
-
-/** Something that work waits for. */
-export function gate (): Gate {
-  let open = (): void => {}
-  const opened = new Promise<void>((resolve) => { open = resolve })
-  return { opened, open }
-}
+export { gate } from '../../helper.js'
+export type { Gate } from '../../helper.js'
 
 /** Numbers from 0 to 1, the same in every run. */
 export function seeded (seed: number): () => number {

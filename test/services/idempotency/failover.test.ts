@@ -1,5 +1,5 @@
 import t from 'tap'
-import { answerTimeout } from '../../../services/idempotency/stores/redis-deadline.js'
+import { answerTimeout } from '../../../services/redis/deadline.js'
 import { ownRedis } from '../../own-servers.js'
 import { again, newClaim, response } from './conformance.js'
 import { instance, ownPostgres, retryAfter, served } from './instance.js'

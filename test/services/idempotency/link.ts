@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 import type { Test } from 'tap'
-import { openRequestPath } from '../../../services/idempotency/stores/redis-connection.js'
+import { openRequestPath } from '../../../services/redis/connection.js'
 import { createRedisLink } from '../../../services/idempotency/stores/redis-link.js'
 import type { RedisLink } from '../../../services/idempotency/stores/redis-link.js'
 import { until } from '../../helper.js'

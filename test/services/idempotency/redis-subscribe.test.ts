@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { openRequestPath } from '../../../services/idempotency/stores/redis-connection.js'
+import { openRequestPath } from '../../../services/redis/connection.js'
 import { createRedisLink } from '../../../services/idempotency/stores/redis-link.js'
 import { createRedisStore } from '../../../services/idempotency/stores/redis.js'
 import { until } from '../../helper.js'

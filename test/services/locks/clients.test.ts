@@ -1,50 +1,14 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { findRedis } from '../../../services/embedded/redis.js'
 import { createLocks } from '../../../services/locks/locks.js'
 import type { LockService } from '../../../services/locks/locks.js'
 import { noObserver } from '../../../services/locks/observer.js'
 import { openRedisBackend } from '../../../services/locks/redis/backend.js'
 import { silentLog } from '../../../services/log.js'
 import { until } from '../../helper.js'
-import { ownRedis, redisBinaries } from '../../own-servers.js'
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** A Cluster of one node, which checks slots as one of many does. */
-async function startCluster (t: Test): Promise<number> {
-  const directory = await mkdtemp(join(tmpdir(), 'holdfast-cluster-'))
-  const [port, { path, env }] = [await freePort(), await findRedis({ cacheDirectory: redisBinaries, log: () => {} })]
-  const args = ['--port', String(port), '--cluster-port', String(await freePort()), '--bind', '127.0.0.1', '--cluster-announce-ip', '127.0.0.1', '--cluster-enabled', 'yes', '--save', '', '--dir', directory]
-  const server = spawn(path, args, { env: { ...process.env, ...env }, stdio: 'ignore' })
-  t.teardown(async () => {
-    server.kill('SIGKILL')
-    await once(server, 'exit')
-    await rm(directory, { recursive: true, force: true })
-  })
-  const node = new Redis(port, '127.0.0.1')
-  node.on('error', () => {}) // until it has started
-  await node.cluster('ADDSLOTSRANGE', 0, 16_383)
-  await until('the cluster serves', async () => String(await node.cluster('INFO')).includes('cluster_state:ok'))
-  node.disconnect()
-  return port
-}
+import { ownCluster, ownRedis } from '../../own-servers.js'
 
 async function locksOver (t: Test, client: Redis | Cluster): Promise<LockService> {
   const backend = await openRedisBackend({ redis: [client], prefix: 'test', log: silentLog })
@@ -67,7 +31,7 @@ async function handsOver (t: Test, [holder, waiter]: readonly [LockService, Lock
 }
 
 await t.test('several names of a Cluster are taken, extended and handed over', async (t) => {
-  const port = await startCluster(t)
+  const port = await ownCluster(t)
   const open = (): Promise<LockService> => locksOver(t, new Cluster([{ host: '127.0.0.1', port }]))
   const both = [await open(), await open()] as const
   await both[0].using(['a', 'b'], { ttl: 300 }, async ({ assertHeld }) => {

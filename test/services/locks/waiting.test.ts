@@ -82,7 +82,7 @@ await t.test('a lost message delays, and loses nothing', async (t) => {
   const locks = createLocks({ backends: [deaf], nextToken: null, log: silentLog, observer: noObserver })
   const grant = await locks.acquire('a')
   const waiting = locks.using('a', { wait: 5_000 }, () => 'mine')
-  await sleep(100) // it looks now and then
+  await until('it waits', () => locks.waiters('redis') === 1)
   await grant.release()
   t.equal(await waiting, 'mine')
 })
@@ -123,7 +123,7 @@ await t.test('a stop refuses new locks, ends the waits, and leaves what is held'
   await t.rejects(locks.acquire('b'), { code: 'FST_LOCKS_ABORTED' })
   t.equal(await client?.exists(keyOf('a')), 1)
   const closing = locks.close(5_000)
-  await sleep(50)
+  await sleep(50) // for it to be given back, wrongly
   t.equal(await client?.exists(keyOf('a')), 1, 'nothing is given back under running work')
   finish()
   await Promise.all([running, closing])

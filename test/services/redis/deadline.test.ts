@@ -1,5 +1,5 @@
 import t from 'tap'
-import { answered } from '../../../services/idempotency/stores/redis-deadline.js'
+import { answered } from '../../../services/redis/deadline.js'
 
 const never = (): Promise<string> => new Promise(() => {})
 const block = (ms: number): void => { for (const end = performance.now() + ms; performance.now() < end;); }

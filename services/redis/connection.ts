@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import type { Cluster, Redis } from 'ioredis'
-import { withoutCommand } from '../../redis-error.js'
+import { withoutCommand } from './error.js'
 
 /**
  * Options of a connection that requests wait on. A command is never re-sent after a lost reply (`SET NX` would then answer "taken" to its own
  * holder) and never queued while disconnected; a connection that answers nothing for `socketTimeout` ms is given up and opened anew. Commands
- * of one event-loop turn leave together. How long one answer is waited for: redis-deadline.ts.
+ * of one event-loop turn leave together. How long one answer is waited for: deadline.ts.
  */
 const requestPath = { maxRetriesPerRequest: 0, enableOfflineQueue: false, socketTimeout: 5_000, enableAutoPipelining: true }
 

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
-import { isCluster } from './redis-connection.js'
-import { answered } from './redis-deadline.js'
+import { isCluster } from './connection.js'
+import { answered } from './deadline.js'
 
 export interface Subscriber {
   /** Calls `wake` at every message of the channel, and after a reconnect. Resolves once subscribed, with what ends it. */
@@ -40,7 +40,7 @@ export function createSubscriber (open: () => Redis | Cluster): Subscriber {
   }
   return {
     async subscribe (name, wake) {
-      if (closed) throw new Error('the subscriber of the idempotency store is closed')
+      if (closed) throw new Error('the subscriber is closed')
       const channel = channels.get(name) ?? join(name, connection ??= connect(open, channels))
       channel.wakes.add(wake)
       try {
