@@ -11,6 +11,8 @@ export interface Hold {
   validUntil: () => number
   /** Aborts when the backend learns that it is lost. */
   lost: AbortSignal
+  /** The fencing token, where the backend draws one with the lock. */
+  token?: bigint
   /** Gives it back. False: it was not ours any more. Rejects when the store could not be had; it ends by itself then. */
   release: () => Promise<boolean>
 }
