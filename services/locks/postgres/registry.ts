@@ -6,7 +6,7 @@ import * as sql from './registry-sql.js'
 
 /** A lock that somebody holds. */
 export interface HeldLock {
-  /** Null: a transaction's, too long for where it is written. */
+  /** Null: a transaction's, of a name that is too long for where it is written, or one that it took before another. */
   name: string | null
   /** Of the server process whose session or transaction holds it. */
   pid: number
