@@ -13,6 +13,8 @@ export interface Hold {
   lost?: AbortSignal
   /** The same by a call, with the cause: for a backend of short locks, which a signal for each would slow down. */
   onLost?: (lose: (cause: unknown) => void) => void
+  /** The fencing token, where the backend draws one with the lock. */
+  token?: bigint
   /** Gives it back. False: it was not ours any more. Rejects when the store could not be had; it ends by itself then. */
   release: () => Promise<boolean>
 }

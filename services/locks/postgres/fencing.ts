@@ -1,0 +1,20 @@
+import { FST_LOCKS_LOST, lockError } from '../errors.js'
+import type { Query } from './query.js'
+
+/** One round trip, for locks that are not in Postgres. Grows with every call, over all processes and restarts. */
+export async function nextToken (query: Query): Promise<bigint> {
+  const [row] = await query("SELECT nextval('lock_tokens')::text AS token", []) as Array<{ token: string }>
+  if (row === undefined) throw new Error('the sequence lock_tokens gave nothing')
+  return BigInt(row.token)
+}
+
+/**
+ * To be told how many rows a fenced write has changed:
+ *
+ *     UPDATE documents SET body = $2, fence = $3 WHERE id = $1 AND fence <= $3
+ *
+ * @throws FST_LOCKS_LOST when none: a later holder was there, or the row is gone.
+ */
+export function assertFenced (changed: number | null, names: readonly string[]): void {
+  if (changed === null || changed < 1) throw lockError(FST_LOCKS_LOST, { names, waited: 0, attempts: 0 })
+}

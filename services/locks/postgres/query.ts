@@ -1,0 +1,39 @@
+import { FST_LOCKS_USAGE } from '../errors.js'
+
+/** Runs one statement and returns its rows. */
+export type Query = (text: string, values: unknown[]) => Promise<unknown[]>
+
+/** A pg.Pool or client, or anything with its `query`. */
+export interface PgLike {
+  query: (text: string, values: unknown[]) => Promise<{ rows: unknown[] }>
+}
+
+/** A Prisma client, or that of one transaction, by the one method that is used. */
+export interface PrismaLike {
+  $queryRawUnsafe: (query: string, ...values: unknown[]) => Promise<unknown>
+}
+
+export function queryOf (postgres: PgLike | PrismaLike): Query {
+  if ('$queryRawUnsafe' in postgres) return async (text, values) => await postgres.$queryRawUnsafe(text, ...values) as unknown[]
+  return async (text, values) => (await postgres.query(text, values)).rows
+}
+
+/** A pg.PoolClient in a transaction. */
+export interface PgTransactionLike extends PgLike {
+  getTransactionStatus: () => string | null
+}
+
+/** The statements of one transaction. @throws FST_LOCKS_USAGE, each time, when none was begun: a lock would end with its statement. */
+export function transactionOf (tx: PgTransactionLike | PrismaLike): Query {
+  const query = queryOf(tx)
+  return async (text, values) => {
+    if (!isBegun(tx)) throw new FST_LOCKS_USAGE('a lock of a transaction ends with it, and here none was begun')
+    return await query(text, values)
+  }
+}
+
+/** Inside a transaction Prisma takes these methods away. */
+function isBegun (tx: PgTransactionLike | PrismaLike): boolean {
+  if ('$queryRawUnsafe' in tx) return typeof (tx as { $connect?: unknown }).$connect !== 'function'
+  return tx.getTransactionStatus() !== 'I'
+}

@@ -1,0 +1,101 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import t from 'tap'
+import { PrismaClient } from '../../../../prisma/generated/client.js'
+import { transactionOf } from '../../../../services/locks/postgres/query.js'
+import type { Query } from '../../../../services/locks/postgres/query.js'
+import { tryInTransaction, withTransactionLock } from '../../../../services/locks/postgres/transaction.js'
+import { testPool, until } from '../../../helper.js'
+import { inTransaction, lockCount, openBackend, take, taken } from './helper.js'
+
+await t.test('one transaction has it until its COMMIT or ROLLBACK, and a session lock of the name is the same lock', async (t) => {
+  const pool = await testPool(t)
+  const backend = openBackend(t, pool)
+  for (const end of ['COMMIT', 'ROLLBACK']) {
+    await inTransaction(pool, async (query, client) => {
+      t.match(await tryInTransaction(query, 'one'), { name: 'one', token: null })
+      await inTransaction(pool, async (other) => { t.equal(await tryInTransaction(other, 'one'), null) })
+      t.equal(await take(backend, 'one'), 'busy')
+      await client.query(end)
+      await (await taken(backend, 'one')).release()
+    })
+  }
+  const hold = await taken(backend, 'one')
+  await inTransaction(pool, async (query) => { t.equal(await tryInTransaction(query, 'one'), null) })
+  await hold.release()
+  t.equal(await lockCount(pool), 0)
+})
+
+await t.test('uncontended it costs one round trip', async (t) => {
+  const pool = await testPool(t)
+  await inTransaction(pool, async (query) => {
+    let asked = 0
+    const counted: Query = (...args) => { asked++; return query(...args) }
+    t.equal(await withTransactionLock(counted, 'one', () => 'done'), 'done')
+    t.equal(asked, 1)
+  })
+})
+
+await t.test('a Prisma transaction takes it too', async (t) => {
+  const pool = await testPool(t)
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  await prisma.$transaction(async (tx) => {
+    t.match(await tryInTransaction(transactionOf(tx), 'one', { fencing: true }), { token: 1n })
+    await inTransaction(pool, async (query) => { t.equal(await tryInTransaction(query, 'one'), null) })
+  })
+  await inTransaction(pool, async (query) => { t.match(await tryInTransaction(query, 'one'), { name: 'one' }) })
+  await t.rejects(tryInTransaction(transactionOf(prisma), 'one'), { code: 'FST_LOCKS_USAGE', message: /none was begun/ })
+})
+
+await t.test('outside of a transaction, and under REPEATABLE READ, it is a mistake; under SERIALIZABLE it is not', async (t) => {
+  const pool = await testPool(t)
+  const client = await pool.connect()
+  await t.rejects(tryInTransaction(transactionOf(client), 'one'), { code: 'FST_LOCKS_USAGE', message: /none was begun/ })
+  client.release()
+  await inTransaction(pool, async (query) => {
+    await t.rejects(tryInTransaction(query, 'one'), { code: 'FST_LOCKS_USAGE', message: /REPEATABLE READ/ })
+  }, 'BEGIN ISOLATION LEVEL REPEATABLE READ')
+  await inTransaction(pool, async (query) => {
+    t.match(await tryInTransaction(query, 'one'), { name: 'one' })
+  }, 'BEGIN ISOLATION LEVEL SERIALIZABLE')
+  await inTransaction(pool, async (query) => { t.match(await tryInTransaction(query, 'one'), { name: 'one' }) }, 'BEGIN READ ONLY')
+})
+
+await t.test('one who waits gets it when the other commits, and sees what that wrote', async (t) => {
+  const pool = await testPool(t)
+  await pool.query('CREATE TABLE counted (n int)')
+  await inTransaction(pool, async (query, client) => {
+    await tryInTransaction(query, 'one')
+    const second = inTransaction(pool, (other) => withTransactionLock(other, 'one', async () => await other('SELECT n FROM counted', []), { interval: 10 }))
+    await until('it waits', async () => await lockCount(pool) === 2)
+    await client.query('INSERT INTO counted VALUES (7)')
+    await client.query('COMMIT')
+    t.match(await second, [{ n: 7 }])
+  })
+})
+
+await t.test('the deadline and the signal end the wait, and the transaction stays good', async (t) => {
+  const pool = await testPool(t)
+  await inTransaction(pool, async (query) => {
+    await tryInTransaction(query, 'one')
+    await inTransaction(pool, async (other) => {
+      const start = performance.now()
+      await t.rejects(withTransactionLock(other, 'one', () => {}, { timeout: 150, interval: 20 }), { code: 'FST_LOCKS_TIMEOUT', names: ['one'] })
+      t.ok(performance.now() - start < 600, 'near the deadline')
+      const abort = new AbortController()
+      const waiting = withTransactionLock(other, 'one', () => {}, { signal: abort.signal, interval: 60_000, timeout: 60_000 })
+      abort.abort(new Error('gone'))
+      await t.rejects(waiting, { code: 'FST_LOCKS_ABORTED', cause: { message: 'gone' } })
+      t.match(await other('SELECT 1 AS one', []), [{ one: 1 }])
+    })
+  })
+})
+
+await t.test('rolled back to a savepoint from before, it is free', async (t) => {
+  const pool = await testPool(t)
+  await inTransaction(pool, async (query, client) => {
+    await client.query('SAVEPOINT before')
+    await tryInTransaction(query, 'one')
+    await client.query('ROLLBACK TO SAVEPOINT before')
+    await inTransaction(pool, async (other) => { t.match(await tryInTransaction(other, 'one'), { name: 'one' }) })
+  })
+})
