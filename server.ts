@@ -8,6 +8,7 @@ import json from './plugins/api/json.js'
 import problemPages from './plugins/api/problem-pages.js'
 import problems, { answerFrameworkError } from './plugins/api/problems.js'
 import shares from './plugins/api/shares/index.js'
+import concurrency from './plugins/concurrency/index.js'
 import configuration from './plugins/config/index.js'
 import database from './plugins/database/index.js'
 import jwt from './plugins/external/jwt.js'
@@ -21,6 +22,7 @@ import lifecycle from './plugins/lifecycle/index.js'
 import metrics from './plugins/metrics/index.js'
 import type { Prisma } from './prisma/generated/client.js'
 import type { CompleteConfig } from './services/config/index.js'
+import { isTransient } from './services/database/errors.js'
 import { answerClientError, answerUnusualRequests } from './services/http/raw-problems.js'
 import { main } from './services/process/main.js'
 
@@ -55,6 +57,16 @@ function createApp (logger: FastifyServerOptions['logger']): FastifyInstance {
   return app
 }
 
+/** In the breaker only an outage counts: what Postgres refuses proves that it is there. One trial a second costs nothing, and ends an outage soon. */
+function namedInstances ({ databasePoolSize, apiRateLimit }: CompleteConfig) {
+  return {
+    locks: ['database', 'websocket', 'scheduler'],
+    semaphores: { database: databasePoolSize },
+    limiters: { api: { points: apiRateLimit, duration: 60_000 } },
+    breakers: { database: { threshold: 5, halfOpenAfter: 1_000, isFailure: isTransient } }
+  }
+}
+
 /**
  * The reference server, ready to listen. The order is the documentation: a plugin uses what stands above it and is closed before it.
  *
@@ -70,8 +82,21 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
     await app.register(configuration, { config })
     await app.register(metrics)
     await app.register(swagger, { version: '1' })
-    await app.register(database, { url: config.databaseUrl, poolSize: config.databasePoolSize, deadline: config.databaseConnectTimeoutMs, signal })
     await app.register(redis, { url: config.redisUrl })
+    await app.register(concurrency, {
+      ...namedInstances(config),
+      redis: app.redis,
+      prefix: config.holdfastPrefix,
+      limiterKey: ({ user, ip }) => user?.sub ?? ip,
+      docs
+    })
+    await app.register(database, {
+      url: config.databaseUrl,
+      poolSize: config.databasePoolSize,
+      deadline: config.databaseConnectTimeoutMs,
+      signal,
+      guard: (work) => app.concurrency.guard('database', work)
+    })
     await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
     await app.register(rateLimit, { prefix: config.holdfastPrefix })
     await app.register(flags, { defaults: { enabled: config.idempotencyEnabled, percent: config.idempotencyRolloutPercent } })

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import type {} from '../concurrency/index.js'
 import { createPhases } from '../../services/lifecycle/phases.js'
 import type { Phases } from '../../services/lifecycle/phases.js'
 
@@ -20,7 +21,8 @@ declare module 'fastify' {
 
 /**
  * `GET /health/live`: 200 while the process serves at all. `GET /health/ready`: 200 when every phase that is not optional is ready, else 503;
- * 503 also from the moment the server begins to close.
+ * 503 also from the moment the server begins to close. It lists the breakers of the plugin holdfast/concurrency too: one that is not closed degrades the
+ * service, and what it stands in front of has a phase of its own to say whether it is needed.
  */
 const health: FastifyPluginAsync<HealthOptions> = async (fastify, { path = '/health' }) => {
   fastify.decorate('phases', createPhases())
@@ -30,9 +32,10 @@ const health: FastifyPluginAsync<HealthOptions> = async (fastify, { path = '/hea
   fastify.get(`${path}/ready`, { logLevel: 'warn', schema: { tags: ['health'], summary: 'Whether requests should be sent here' } }, async (_request, reply) => {
     const phases = await fastify.phases.report()
     const able = !closing && phases.every(({ state, optional }) => optional || state === 'ready')
-    const whole = phases.every(({ state }) => state === 'ready')
+    const breakers = fastify.hasDecorator('concurrency') ? fastify.concurrency.breakers() : {}
+    const whole = phases.every(({ state }) => state === 'ready') && Object.values(breakers).every((state) => state === 'closed')
     reply.code(able ? 200 : 503).header('cache-control', 'no-store')
-    return { status: closing ? 'closing' : !able ? 'unavailable' : whole ? 'ready' : 'degraded', phases }
+    return { status: closing ? 'closing' : !able ? 'unavailable' : whole ? 'ready' : 'degraded', phases, breakers }
   })
 }
 

@@ -39,6 +39,8 @@ export interface Concurrency {
   semaphore: (name: string) => Pick<Semaphore, 'run' | 'waiting'>
   limiter: (name: string) => RateLimiter
   breaker: (name: string) => CircuitBreaker
+  /** The state of every breaker by its name. */
+  breakers: () => Record<string, BreakerState>
   /** The semaphore and the breaker of this name, or the one that there is, in front of the work. */
   guard: <T>(name: string, work: Work<T>, options?: SemaphoreRunOptions) => Promise<T>
   retry: Retry
@@ -65,12 +67,14 @@ export function createConcurrency (settings: ConcurrencySettings): OwnedConcurre
   const closing = new AbortController()
   setMaxListeners(0, closing.signal) // one for each delay
   const lines = [...locks, ...semaphores]
+  const breakerStates = () => new Map([...breakers].map(([name, breaker]) => [name, breaker.state()]))
   return {
     concurrency: {
       lock: (name) => pick('lock', locks, name),
       semaphore: (name) => pick('semaphore', semaphores, name),
       limiter: (name) => pick('limiter', limiters, name),
       breaker: (name) => pick('breaker', breakers, name),
+      breakers: () => Object.fromEntries(breakerStates()),
       async guard (name, work, options) { return await pick('semaphore or breaker', guards, name)(work, options) },
       retry: createRetry({ closing: closing.signal }),
       debounce: createDebounce(closing.signal),
@@ -78,7 +82,7 @@ export function createConcurrency (settings: ConcurrencySettings): OwnedConcurre
       once
     },
     waiting: () => lines.reduce((sums, [name, line]) => sums.set(name, (sums.get(name) ?? 0) + line.waiting()), new Map<string, number>()),
-    breakerStates: () => new Map([...breakers].map(([name, breaker]) => [name, breaker.state()])),
+    breakerStates,
     drain () {
       closing.abort(new FST_CONCURRENCY_CLOSED('delayed calls'))
       for (const [, line] of lines) line.drain()

@@ -72,6 +72,12 @@ const table = {
     default: 10,
     description: 'Attempts to log in per minute and address'
   },
+  apiRateLimit: {
+    name: 'API_RATE_LIMIT',
+    ...integer(1, 1_000_000),
+    default: 6_000,
+    description: 'Requests to `/api/v1/shares` per minute and user, over all instances'
+  },
   shutdownTimeoutMs: {
     name: 'SHUTDOWN_TIMEOUT_MS',
     ...integer(100, 600_000),

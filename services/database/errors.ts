@@ -8,7 +8,8 @@ const transientCodes = new Set([
   '25P03', '25P04', // idle-in-transaction and transaction timeout: the server ended the session
   '53300', // too many connections
   'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037',
-  'ConnectionClosed', 'DatabaseNotReachable', 'SocketTimeout', 'TooManyConnections' // of @prisma/adapter-pg, in transactions
+  'ConnectionClosed', 'DatabaseNotReachable', 'SocketTimeout', 'TooManyConnections', // of @prisma/adapter-pg, in transactions
+  'FST_CONCURRENCY_CIRCUIT_OPEN', 'FST_CONCURRENCY_TIMEOUT', 'FST_CONCURRENCY_CLOSED' // of the guard before Prisma, which leaves of an error its code
 ])
 
 /** pg reports a connection that broke, or that could not be had or did not answer in time, by message only: brianc/node-postgres lib/client.js, pg-pool index.js */

@@ -7,6 +7,8 @@ import type { Log } from '../log.js'
 import { packageRoot } from '../package-root.js'
 import { connect } from './connect.js'
 import { permanentReason } from './errors.js'
+import { guardAdapter } from './guarded-adapter.js'
+import type { Guard } from './guarded-adapter.js'
 import { migrate } from './migrate.js'
 import { createPool } from './pool.js'
 
@@ -18,6 +20,8 @@ export interface DatabaseOptions {
   deadline?: number
   /** Ends those waits. */
   signal?: AbortSignal
+  /** In front of all that Prisma does with the pool. Default: none. */
+  guard?: Guard
   log: Log
 }
 
@@ -32,9 +36,10 @@ export interface Database {
   close: () => Promise<void>
 }
 
-export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, signal: abort, log }: DatabaseOptions): Database {
+export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, signal: abort, guard, log }: DatabaseOptions): Database {
   const pool = createPool({ url, size, log })
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+  const adapter = new PrismaPg(pool)
+  const prisma = new PrismaClient({ adapter: guard === undefined ? adapter : guardAdapter(adapter, guard) })
   const closing = new AbortController()
   const signal = abort === undefined ? closing.signal : AbortSignal.any([abort, closing.signal])
   return {

@@ -26,10 +26,10 @@ await t.test('the OpenAPI document says of a new share that it takes a key and h
   const { paths } = (await app.inject({ url: '/documentation/json' })).json<OpenApi>()
   const { parameters = [], responses = {} } = paths['/api/v1/shares']?.post ?? {}
   t.match(parameters, [{ in: 'header', name: 'Idempotency-Key', required: false }])
-  t.strictSame(Object.keys(responses), ['201', '400', '401', '409', '413', '422', '503'])
+  t.strictSame(Object.keys(responses), ['201', '400', '401', '409', '413', '422', '429', '503'])
   t.strictSame(Object.keys(responses['201']?.headers ?? {}), ['Idempotency-Status', 'Idempotent-Replayed'])
   t.strictSame(Object.keys(responses['409']?.headers ?? {}), ['Retry-After'])
-  for (const status of ['400', '401', '409', '413', '422', '503']) t.strictSame(Object.keys(responses[status]?.content ?? {}), ['application/problem+json'], status)
+  for (const status of ['400', '401', '409', '413', '422', '429', '503']) t.strictSame(Object.keys(responses[status]?.content ?? {}), ['application/problem+json'], status)
   t.strictSame(Object.keys(paths['/api/auth/login']?.post?.responses ?? {}), ['200', '400', '401', '429'], 'a login is not protected')
 })
 

@@ -31,8 +31,8 @@ const shares: FastifyPluginAsyncTypebox = async (fastify) => {
 
 const creating: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, { shares }) => {
   fastify.post('', {
-    config: { idempotency: { guarantee: 'transactional', fingerprint: true } },
-    schema: { ...common, summary: 'Store a share', body: NewShareBody, querystring: NoQuery, response: { 201: ShareBody, ...problems(400, 401) } },
+    config: { limiter: 'api', idempotency: { guarantee: 'transactional', fingerprint: true } },
+    schema: { ...common, summary: 'Store a share', body: NewShareBody, querystring: NoQuery, response: { 201: ShareBody, ...problems(400, 401, 429) } },
     // Before the claim, so that a URL that is refused uses up no key.
     async preHandler (request) {
       const parsed = parseShareUrl(request.body.url)
@@ -49,7 +49,8 @@ const creating: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, 
 
 const reading: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, { shares }) => {
   fastify.get('', {
-    schema: { ...common, summary: 'List your shares, newest first', querystring: PageQuery, response: { 200: PageBody, ...problems(400, 401) } }
+    config: { limiter: 'api' },
+    schema: { ...common, summary: 'List your shares, newest first', querystring: PageQuery, response: { 200: PageBody, ...problems(400, 401, 429) } }
   }, async ({ query: { limit, cursor }, user }) => {
     const after = cursor === undefined ? null : decodeCursor(cursor)
     if (cursor !== undefined && after === null) throw new FST_API_CURSOR_INVALID()
@@ -58,7 +59,8 @@ const reading: FastifyPluginAsyncTypebox<{ shares: Shares }> = async (fastify, {
   })
 
   fastify.get('/:id', {
-    schema: { ...common, summary: 'One of your shares', params: ShareParams, querystring: NoQuery, response: { 200: ShareBody, ...problems(400, 401, 404) } }
+    config: { limiter: 'api' },
+    schema: { ...common, summary: 'One of your shares', params: ShareParams, querystring: NoQuery, response: { 200: ShareBody, ...problems(400, 401, 404, 429) } }
   }, async ({ params: { id }, user }) => {
     const share = await shares.find(user.sub, id)
     if (share === null) throw new FST_API_SHARE_NOT_FOUND()

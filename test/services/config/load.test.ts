@@ -27,6 +27,7 @@ await t.test('an empty environment gives the defaults', async (t) => {
     jwtSecret: undefined,
     jwtExpiresIn: 3_600,
     loginRateLimit: 10,
+    apiRateLimit: 6_000,
     shutdownTimeoutMs: 25_000,
     idempotencyEnabled: true,
     enableIdempotencyIosMvp: undefined,
@@ -48,6 +49,7 @@ await t.test('a complete environment is read into the types of Config', async (t
     DATABASE_CONNECT_TIMEOUT_MS: '1',
     JWT_EXPIRES_IN: '60',
     LOGIN_RATE_LIMIT: '10000',
+    API_RATE_LIMIT: '1000000',
     SHUTDOWN_TIMEOUT_MS: '600000',
     IDEMPOTENCY_ENABLED: 'false',
     ENABLE_IDEMPOTENCY_IOS_MVP: 'false',
@@ -63,7 +65,7 @@ await t.test('a complete environment is read into the types of Config', async (t
   t.equal(level, undefined)
   t.strictSame([port, databaseUrl], [0, complete.DATABASE_URL])
   t.strictSame(Object.values(config), [
-    'production', 0, '::1', 'silent', complete.DATABASE_URL, complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 600_000, false, false, 0, secret,
+    'production', 0, '::1', 'silent', complete.DATABASE_URL, complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 1_000_000, 600_000, false, false, 0, secret,
     'a:b_c-9', '/var/lib/hold fast'
   ])
 })
@@ -87,6 +89,7 @@ await t.test('a wrong value is refused with what it is and what is expected', as
     DATABASE_CONNECT_TIMEOUT_MS: ['an integer from 1 to 600000', ['0', '600001', '30s']],
     JWT_EXPIRES_IN: ['an integer from 60 to 2592000', ['59', '2592001', '1h']],
     LOGIN_RATE_LIMIT: ['an integer from 1 to 10000', ['0', '10001']],
+    API_RATE_LIMIT: ['an integer from 1 to 1000000', ['0', '1000001']],
     SHUTDOWN_TIMEOUT_MS: ['an integer from 100 to 600000', ['99', '600001']],
     IDEMPOTENCY_ENABLED: ['`true` or `false`', ['1', 'yes', 'TRUE', 'false ']],
     ENABLE_IDEMPOTENCY_IOS_MVP: ['`true` or `false`', ['0', 'False']],
