@@ -37,7 +37,7 @@ export interface LockService extends Locks {
 export interface LocksDeps {
   /** At least one; the first one is the default. */
   backends: readonly LockBackend[]
-  /** The next fencing token. Null: there are none. */
+  /** The next fencing token, where the backend has drawn none with the lock. Null: there is no Postgres, and fencing is refused. */
   nextToken: (() => Promise<bigint>) | null
   log: Log
   observer: Observer

@@ -55,7 +55,7 @@ export function createTaking (deps: LocksDeps): Taking {
       const start = performance.now()
       try {
         const waited = await waiting.take(names, { ttl, wait, signal })
-        const token = fencing && nextToken !== null ? await tokenFor(waited, nextToken) : null
+        const token = fencing && nextToken !== null ? await tokenFor(waited, nextToken) : waited.hold.token ?? null
         observer.asked(backend, 'acquired', performance.now() - start)
         log.debug({ names, backend, waited: waited.details.waited }, 'the lock is held')
         return grantOf(waited, token, backend)
@@ -112,7 +112,7 @@ function listeners ({ log, observer }: LocksDeps, backend: BackendName, { names 
 
 async function tokenFor ({ hold, details }: Waited, nextToken: () => Promise<bigint>): Promise<bigint> {
   try {
-    return await nextToken()
+    return hold.token ?? await nextToken()
   } catch (cause) {
     await hold.release().catch(() => {}) // it ends with its ttl, and the caller is told of the same outage
     throw lockError(FST_LOCKS_UNAVAILABLE, details, cause)
