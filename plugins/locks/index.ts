@@ -20,10 +20,10 @@ const locks: FastifyPluginAsync<LocksOptions> = async (fastify, given) => {
   const options = { ...given, prefix: given.prefix ?? defaults.prefix, closeTimeout: given.closeTimeout ?? defaults.closeTimeout }
   const log = fastify.log.child({ plugin: 'locks' })
   const metrics = createMetrics(registryOf(fastify, options))
-  const { backends, nextToken } = await openBackends(options, log)
+  const { redis, backends, nextToken } = await openBackends(options, log)
   const service = createLocks({ backends, nextToken, log, observer: metrics.observer })
   metrics.watch(service)
-  const decorator = createDecorator(service, options, log)
+  const decorator = createDecorator({ locks: service, redis, options, log })
   fastify.decorate('locks', decorator)
   fastify.decorateRequest(kRun, null)
   fastify.decorateRequest('lock', { getter () { return this[kRun]?.grant ?? null } })

@@ -21,6 +21,8 @@ export interface Run {
 
 /** `fastify.locks`. What is only in Postgres rejects with FST_LOCKS_USAGE where the plugin has no `postgres`. */
 export interface AppLocks extends Locks, Registry {
+  /** Whether somebody holds a lock of the name: in any backend, or in the one that is named. @throws FST_LOCKS_UNAVAILABLE where a majority of the Redis servers cannot be had */
+  isLocked: (name: string, options?: { backend?: 'redis' | 'postgres' }) => Promise<boolean>
   /** Locks of Postgres by name: of a session, or of the caller's transaction. */
   advisory: AdvisoryLocks
 }

@@ -16,8 +16,8 @@ export async function build (t: Test, options: { [K in keyof LocksOptions]?: Loc
 }
 
 /** Until so many calls wait for locks of the registry's applications. */
-export async function untilWaiting (registry: Registry, count: number): Promise<void> {
-  await until(`${count} wait`, async () => (await registry.metrics()).includes(`lock_waiters{backend="redis"} ${count}\n`))
+export async function untilWaiting (registry: Registry, count: number, backend = 'redis'): Promise<void> {
+  await until(`${count} wait`, async () => (await registry.metrics()).includes(`lock_waiters{backend="${backend}"} ${count}\n`))
 }
 
 /** A gate that handlers wait at, and how many are inside. */
