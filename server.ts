@@ -19,6 +19,7 @@ import flags from './plugins/flags/index.js'
 import health from './plugins/health/index.js'
 import idempotency from './plugins/idempotency/index.js'
 import lifecycle from './plugins/lifecycle/index.js'
+import locks from './plugins/locks/index.js'
 import metrics from './plugins/metrics/index.js'
 import type { Prisma } from './prisma/generated/client.js'
 import type { CompleteConfig } from './services/config/index.js'
@@ -97,6 +98,7 @@ export async function buildServer (config: CompleteConfig, { logger = { level: c
       signal,
       guard: (work) => app.concurrency.guard('database', work)
     })
+    await app.register(locks, { redis: app.redis, postgres: app.pg, directUrl: config.databaseDirectUrl, prefix: config.holdfastPrefix })
     await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
     await app.register(rateLimit, { prefix: config.holdfastPrefix })
     await app.register(flags, { defaults: { enabled: config.idempotencyEnabled, percent: config.idempotencyRolloutPercent } })

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { createLocks } from '../../services/locks/locks.js'
-import type { Locks } from '../../services/locks/locks.js'
 import { openBackends } from './backends.js'
+import { createDecorator } from './decorator.js'
 import { registryOf } from '../metrics/registry.js'
 import { createMetrics } from './metrics.js'
 import { defaults } from './options.js'
@@ -15,20 +15,21 @@ import { wireRoutes } from './wire.js'
  * Decorates `fastify.locks`, and holds the lock of `config.lock` while a route's handler runs. Register it with `await`, after the clients that it
  * is given and before the routes. See README.md.
  */
-const locks: FastifyPluginAsync<LocksOptions> = async (fastify, options) => {
-  checkPluginOptions(options)
+const locks: FastifyPluginAsync<LocksOptions> = async (fastify, given) => {
+  checkPluginOptions(given)
+  const options = { ...given, prefix: given.prefix ?? defaults.prefix, closeTimeout: given.closeTimeout ?? defaults.closeTimeout }
   const log = fastify.log.child({ plugin: 'locks' })
   const metrics = createMetrics(registryOf(fastify, options))
-  const { backends, nextToken } = await openBackends(options, log)
+  const { redis, backends, nextToken } = await openBackends(options, log)
   const service = createLocks({ backends, nextToken, log, observer: metrics.observer })
   metrics.watch(service)
-  const decorator: Locks = { using: service.using, tryUsing: service.tryUsing, acquire: service.acquire }
+  const decorator = createDecorator({ locks: service, redis, options, log })
   fastify.decorate('locks', decorator)
   fastify.decorateRequest(kRun, null)
   fastify.decorateRequest('lock', { getter () { return this[kRun]?.grant ?? null } })
   fastify.addHook('preClose', async () => { service.drain() })
   fastify.addHook('onClose', async () => {
-    await service.close(options.closeTimeout ?? defaults.closeTimeout)
+    await service.close(options.closeTimeout)
     metrics.close()
     for (const backend of backends) await backend.close()
   })
@@ -38,7 +39,13 @@ const locks: FastifyPluginAsync<LocksOptions> = async (fastify, options) => {
 export default fp(locks, { name: 'holdfast-locks', fastify: '5.x' })
 export { locks }
 export * from './errors.js'
-export type { LockRouteOptions, LocksOptions, PostgresLocks } from './options.js'
+export { assertFenced } from '../../services/locks/postgres/fencing.js'
+export type { LockRouteOptions, LocksOptions } from './options.js'
+export type { AppLocks } from './types.js'
 export type { Grant } from '../../services/locks/grant.js'
 export type { Locks, Names, Routine } from '../../services/locks/locks.js'
+export type { AdvisoryLocks, AdvisoryOptions } from '../../services/locks/postgres/advisory.js'
+export type { PostgresClient } from '../../services/locks/postgres/connection.js'
+export type { PgLike, PrismaLike, Transaction } from '../../services/locks/postgres/query.js'
+export type { Force, ForcedRelease, HeldLock, Registry } from '../../services/locks/postgres/registry.js'
 export type { LockOptions } from '../../services/locks/settings.js'

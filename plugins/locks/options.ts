@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis } from 'ioredis'
 import type { Registry } from 'prom-client'
-import type { LockBackend } from '../../services/locks/backend.js'
+import type { PostgresClient } from '../../services/locks/postgres/connection.js'
 
 /** What a route may say in `config: { lock: … }`: no two of its requests with one key run together. */
 export interface LockRouteOptions {
@@ -31,19 +31,21 @@ export interface LockRouteOptions {
   backend?: 'redis' | 'postgres'
 }
 
-/** Locks in Postgres, ready to use. */
-export interface PostgresLocks {
-  backend: LockBackend
-  /** Grows with every call, in all processes. */
-  nextToken: () => Promise<bigint>
-}
-
 export interface LocksOptions {
   /** An ioredis client, or 3 or 5 of servers that know nothing of each other. Connections of our own are opened to where they point. */
   redis?: Redis | Cluster | ReadonlyArray<Redis | Cluster>
-  postgres?: PostgresLocks
   /**
-   * Redis keys start with `<prefix>:{locks}:`.
+   * A pg.Pool, or a Prisma client and `directUrl`, of a database with Holdfast's migrations. Session locks are on one connection of our own, to where the
+   * pool leads; the client answers questions of who holds what.
+   */
+  postgres?: PostgresClient
+  /**
+   * URL of Postgres itself, where `postgres` is a Prisma client or leads to a pooler in transaction mode.
+   * @default where the pool leads
+   */
+  directUrl?: string
+  /**
+   * Redis keys start with `<prefix>:{locks}:`. In Postgres the same name under another prefix is another lock.
    * @default 'holdfast'
    */
   prefix?: string
@@ -60,3 +62,5 @@ export interface LocksOptions {
 }
 
 export const defaults = Object.freeze({ prefix: 'holdfast', closeTimeout: 5_000, onBusy: 409, wait: 0 })
+
+export type ResolvedOptions = LocksOptions & Pick<Required<LocksOptions>, 'prefix' | 'closeTimeout'>

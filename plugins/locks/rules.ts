@@ -20,7 +20,8 @@ const routeRules: Rules<LockRouteOptions> = {
 
 const rules: Rules<LocksOptions> = {
   redis: { expected: 'an ioredis client, or an array of 1, 3 or 5', accepts: (value) => isClient(value) || (Array.isArray(value) && quorums.includes(value.length) && value.every(isClient)) },
-  postgres: { expected: '{ backend, nextToken }', accepts: (value) => isObject(value) && 'backend' in value && 'nextToken' in value },
+  postgres: { expected: 'a pg.Pool or a Prisma client', accepts: (value) => isObject(value) && ('query' in value || '$queryRawUnsafe' in value) },
+  directUrl: matching(/^postgres(ql)?:\/\/./, 'a URL of Postgres, postgres://…'),
   prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
   closeTimeout: waitRule,
   metrics: { expected: 'false or a prom-client Registry', accepts: (value) => value === false || isRegistry(value) }
@@ -28,9 +29,14 @@ const rules: Rules<LocksOptions> = {
 
 /** Throws FST_LOCKS_OPTION_INVALID. */
 export function checkPluginOptions (options: LocksOptions): void {
-  const problem = invalidOption(options, rules) ??
-    (options.redis === undefined && options.postgres === undefined ? `option \`redis\` must be ${rules.redis.expected}, unless there is \`postgres\`, got nothing` : null)
+  const problem = invalidOption(options, rules) ?? absent(options)
   if (problem !== null) throw new FST_LOCKS_OPTION_INVALID(problem)
+}
+
+function absent ({ redis, postgres, directUrl }: LocksOptions): string | null {
+  if (redis === undefined && postgres === undefined) return `option \`redis\` must be ${rules.redis.expected}, unless there is \`postgres\`, got nothing`
+  if (postgres === undefined) return directUrl === undefined ? null : `option \`postgres\` must be ${rules.postgres.expected} where there is \`directUrl\`, got nothing`
+  return directUrl === undefined && !('options' in postgres) ? `option \`directUrl\` must be ${rules.directUrl.expected}, where \`postgres\` is no pg.Pool, got nothing` : null
 }
 
 /** Throws FST_LOCKS_OPTION_INVALID for a route config that is no lock. */

@@ -1,5 +1,7 @@
 import type { Grant } from '../../services/locks/grant.js'
 import type { Locks } from '../../services/locks/locks.js'
+import type { AdvisoryLocks } from '../../services/locks/postgres/advisory.js'
+import type { Registry } from '../../services/locks/postgres/registry.js'
 import type { LockRouteOptions } from './options.js'
 
 /** What a request is doing under its lock. */
@@ -17,12 +19,20 @@ export interface Run {
   given: Promise<unknown>
 }
 
+/** `fastify.locks`. What is only in Postgres rejects with FST_LOCKS_USAGE where the plugin has no `postgres`. */
+export interface AppLocks extends Locks, Registry {
+  /** Whether somebody holds a lock of the name: in any backend, or in the one that is named. @throws FST_LOCKS_UNAVAILABLE where a majority of the Redis servers cannot be had */
+  isLocked: (name: string, options?: { backend?: 'redis' | 'postgres' }) => Promise<boolean>
+  /** Locks of Postgres by name: of a session, or of the caller's transaction. */
+  advisory: AdvisoryLocks
+}
+
 /** Private state of a request. */
 export const kRun = Symbol('holdfast.locks.run')
 
 declare module 'fastify' {
   interface FastifyInstance {
-    locks: Locks
+    locks: AppLocks
   }
   interface FastifyRequest {
     /** The lock that `config.lock` has taken for the request, or null. */

@@ -35,6 +35,11 @@ const table = {
     example: 'postgresql://holdfast:holdfast@localhost:5432/holdfast',
     description: 'Postgres to connect to'
   },
+  databaseDirectUrl: {
+    name: 'DATABASE_DIRECT_URL',
+    ...url('postgres://', 'postgresql://'),
+    description: 'Postgres itself, for the session of the locks, where `DATABASE_URL` leads to a pooler in transaction mode'
+  },
   redisUrl: {
     name: 'REDIS_URL',
     ...url('redis://', 'rediss://'),
@@ -111,7 +116,7 @@ const table = {
     name: 'HOLDFAST_PREFIX',
     ...text('^[a-z0-9:_-]{1,64}$', '1 to 64 characters of `a-z`, `0-9`, `:`, `_` and `-`'),
     default: 'holdfast',
-    description: 'Prefix of every Redis key'
+    description: 'Prefix of every Redis key, and part of the key of every lock in Postgres'
   },
   holdfastDirectory: {
     name: 'HOLDFAST_DIRECTORY',

@@ -1,7 +1,7 @@
 /** What a lock gives its holder. */
 export interface Grant {
   readonly names: readonly string[]
-  /** Grows with every grant of any lock: a resource refuses an older one. Null where fencing was not asked for. */
+  /** Grows with every grant of any lock: a resource refuses an older one. Null where fencing was not asked for and the backend draws none by itself. */
   readonly token: bigint | null
   /** Aborts, with FST_LOCKS_LOST as its reason, when the lock is lost or its validity is over; before anybody else can have it, but for a lost store. */
   readonly signal: AbortSignal

@@ -26,6 +26,9 @@ export interface Locks {
 }
 
 export interface LockService extends Locks {
+  /** `attempt` asks in place of the backend, for a lock of the caller's transaction. */
+  using: <T>(names: Names, options: LockOptions, routine: Routine<T>, attempt?: LockBackend['attempt']) => Promise<T>
+  acquire: (names: Names, options?: LockOptions, attempt?: LockBackend['attempt']) => Promise<Grant>
   /** Refuses new locks and ends the waits. What is held stays so. */
   drain: () => void
   /** Waits until everything is given back, for `timeout` ms at most; the holders that are left are told by their signals, and what they hold ends with its ttl. */
@@ -37,7 +40,7 @@ export interface LockService extends Locks {
 export interface LocksDeps {
   /** At least one; the first one is the default. */
   backends: readonly LockBackend[]
-  /** The next fencing token. Null: there are none. */
+  /** The next fencing token, where the backend has drawn none with the lock. Null: there is no Postgres, and fencing is refused. */
   nextToken: (() => Promise<bigint>) | null
   log: Log
   observer: Observer
@@ -50,16 +53,16 @@ export function createLocks (deps: LocksDeps): LockService {
   const [first] = deps.backends
   if (first === undefined) throw new TypeError('locks need a backend')
 
-  const take = async (names: Names, options: LockOptions): Promise<Taken> => {
+  const take = async (names: Names, options: LockOptions, attempt?: LockBackend['attempt']): Promise<Taken> => {
     checkLockOptions(options)
-    const { ttl = lockDefaults.ttl, wait = lockDefaults.wait, fencing = false, backend = first.name, signal } = options
+    const { ttl = lockDefaults.ttl, wait = lockDefaults.wait, fencing = false, backend = first.name, signal, interval } = options
     const all = namesOf(names)
     if (fencing && deps.nextToken === null) throw new FST_LOCKS_USAGE('a fencing token needs the option `postgres` of the plugin')
     nesting.check(backend, all)
-    return await taking.take(all, { ttl, wait, fencing, backend, signal })
+    return await taking.take(all, { ttl, wait, fencing, backend, signal, interval, attempt })
   }
-  const using = async <T>(names: Names, options: LockOptions, routine: Routine<T>): Promise<T> => {
-    const { grant, end, backend, details } = await take(names, options)
+  const using = async <T>(names: Names, options: LockOptions, routine: Routine<T>, attempt?: LockBackend['attempt']): Promise<T> => {
+    const { grant, end, backend, details } = await take(names, options, attempt)
     const value = await nesting.run({ names: grant.names, backend, isOpen: () => grant.remaining() > 0 }, async () => await routine(grant))
       .catch(async (error: unknown) => {
         await end()
@@ -79,7 +82,7 @@ export function createLocks (deps: LocksDeps): LockService {
         throw error
       }
     },
-    acquire: async (names, options = {}) => (await take(names, options)).grant,
+    acquire: async (names, options = {}, attempt) => (await take(names, options, attempt)).grant,
     drain: taking.drain,
     close: taking.close,
     held: taking.held,

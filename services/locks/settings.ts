@@ -13,6 +13,11 @@ export interface LockOptions {
    * @default 5_000
    */
   wait?: number
+  /**
+   * Between two looks at a busy lock at most, ms. They are the net under the wake-up by its release.
+   * @default 500
+   */
+  interval?: number
   /** Ends the wait. The lock, once granted, has a signal of its own. */
   signal?: AbortSignal
   /**
@@ -26,13 +31,15 @@ export interface LockOptions {
 
 export const lockDefaults = Object.freeze({ ttl: 10_000, wait: 5_000 })
 
-const signal: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
+export const signalRule: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
 
 /** A shorter ttl would be over before a slow node has answered the extension. */
 export const ttlRule = between(100, longestTimer, 'ms')
 export const waitRule = between(0, longestTimer, 'ms')
 export const backendRule = oneOf('redis', 'postgres')
-const rules: Rules<LockOptions> = { ttl: ttlRule, wait: waitRule, signal, fencing: boolean, backend: backendRule }
+/** More often would be a load and no net. */
+export const intervalRule = between(5, longestTimer, 'ms')
+const rules: Rules<LockOptions> = { ttl: ttlRule, wait: waitRule, interval: intervalRule, signal: signalRule, fencing: boolean, backend: backendRule }
 
 /** Throws FST_LOCKS_USAGE. */
 export function checkLockOptions (options: LockOptions): void {

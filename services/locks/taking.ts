@@ -1,3 +1,4 @@
+import type { LockBackend } from './backend.js'
 import { FST_LOCKS_ABORTED, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE, FST_LOCKS_USAGE, lockError } from './errors.js'
 import type { LockDetails } from './errors.js'
 import { createGrant } from './granting.js'
@@ -18,6 +19,9 @@ export interface TakeOptions {
   fencing: boolean
   backend: BackendName
   signal: AbortSignal | undefined
+  interval: number | undefined
+  /** Asks in place of the backend. */
+  attempt: LockBackend['attempt'] | undefined
 }
 
 export interface Taking {
@@ -50,12 +54,12 @@ export function createTaking (deps: LocksDeps): Taking {
     return taken
   }
   return {
-    async take (names, { ttl, wait, fencing, backend, signal }) {
+    async take (names, { wait, fencing, backend, ...others }) {
       const waiting = waitingOf(backend)
       const start = performance.now()
       try {
-        const waited = await waiting.take(names, { ttl, wait, signal })
-        const token = fencing && nextToken !== null ? await tokenFor(waited, nextToken) : null
+        const waited = await waiting.take(names, { wait, ...others })
+        const token = fencing && nextToken !== null ? await tokenFor(waited, nextToken) : waited.hold.token ?? null
         observer.asked(backend, 'acquired', performance.now() - start)
         log.debug({ names, backend, waited: waited.details.waited }, 'the lock is held')
         return grantOf(waited, token, backend)
@@ -71,7 +75,7 @@ export function createTaking (deps: LocksDeps): Taking {
     async close (timeout) {
       drain()
       await untilEmpty(timeout)
-      for (const { lose } of open) lose(new Error('the server stopped while it was held: it ends with its ttl'))
+      for (const { lose } of open) lose(new Error('the server stopped while it was held: it ends by itself'))
       await Promise.all([...waitings.values()].map((waiting) => waiting.settled()))
     },
     held: (backend) => [...open].filter((taken) => taken.backend === backend).length,
@@ -106,13 +110,13 @@ function listeners ({ log, observer }: LocksDeps, backend: BackendName, { names 
       observer.ended(backend, held)
       log.debug({ names, backend, held: Math.round(held) }, 'the lock is given back')
     },
-    onReleaseFailed (err) { log.warn({ names, backend, err }, 'the lock could not be given back: it ends with its ttl') }
+    onReleaseFailed (err) { log.warn({ names, backend, err }, 'the lock could not be given back: it ends by itself') }
   }
 }
 
 async function tokenFor ({ hold, details }: Waited, nextToken: () => Promise<bigint>): Promise<bigint> {
   try {
-    return await nextToken()
+    return hold.token ?? await nextToken()
   } catch (cause) {
     await hold.release().catch(() => {}) // it ends with its ttl, and the caller is told of the same outage
     throw lockError(FST_LOCKS_UNAVAILABLE, details, cause)

@@ -15,6 +15,10 @@ export interface WaitOptions {
   wait: number
   /** Ends the wait. */
   signal: AbortSignal | undefined
+  /** Between two looks at most, ms. */
+  interval: number | undefined
+  /** Asks in place of the backend, for a lock of the caller's transaction. Who waits stands in one line with all others. */
+  attempt: LockBackend['attempt'] | undefined
 }
 
 export interface Waited {
@@ -35,6 +39,8 @@ export interface Waiting {
 interface Asked {
   names: readonly string[]
   ttl: number
+  interval: number | undefined
+  attempt: LockBackend['attempt']
   ending: Ending
   start: number
   attempts: number
@@ -56,7 +62,7 @@ export function createWaiting ({ backend, log }: { backend: LockBackend, log: Lo
   const ask = async (asked: Asked): Promise<Hold | null> => {
     if (asked.ending.why() !== null) return null
     asked.attempts++
-    const attempt = backend.attempt(asked.names, withSignal({ ttl: asked.ttl }, asked.ending.signal))
+    const attempt = asked.attempt(asked.names, withSignal({ ttl: asked.ttl }, asked.ending.signal))
     const answer = await Promise.race([attempt, asked.ending.ended])
     if (answer !== null) asked.last = answer
     if (asked.ending.why() !== null) {
@@ -81,9 +87,9 @@ export function createWaiting ({ backend, log }: { backend: LockBackend, log: Lo
     }
   }
   return {
-    async take (names, { ttl, wait, signal }) {
+    async take (names, { ttl, wait, signal, interval, attempt = backend.attempt }) {
       const ending = createEnding(wait, signal)
-      const asked: Asked = { names, ttl, ending, start: performance.now(), attempts: 0, last: null }
+      const asked: Asked = { names, ttl, interval, attempt, ending, start: performance.now(), attempts: 0, last: null }
       going.add(ending)
       if (stopped !== null) ending.abort(stopped.reason)
       try {
@@ -122,9 +128,9 @@ function createLate (log: Log) {
 
 /** Asks whenever it is woken, and now and then besides. Right after another one of this process was granted, it waits first. */
 async function lookUntilEnded (queue: Queue, asked: Asked, ask: (asked: Asked) => Promise<Hold | null>): Promise<Hold | null> {
-  const { ending } = asked
+  const { ending, interval = longest } = asked
   let isTaken = queue.last?.outcome === 'granted'
-  for (let pause = shortest; ending.why() === null; pause = Math.min(pause * 2, longest)) {
+  for (let pause = Math.min(shortest, interval); ending.why() === null; pause = Math.min(pause * 2, interval)) {
     if (!isTaken) {
       queue.arm() // before the look, so that nothing is missed in between
       const hold = await ask(asked)

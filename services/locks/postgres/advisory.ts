@@ -1,70 +1,86 @@
-import type { Log } from '../../log.js'
-import { FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE, FST_LOCKS_USAGE, lockError } from '../errors.js'
+import { boolean, invalidOption } from '../../options.js'
+import type { Rules } from '../../options.js'
+import type { LockBackend } from '../backend.js'
+import { FST_LOCKS_TIMEOUT, FST_LOCKS_USAGE } from '../errors.js'
 import type { Grant } from '../grant.js'
-import { queryOf } from './query.js'
-import type { PgLike, PrismaLike } from './query.js'
-import { createRegistry } from './registry.js'
+import type { LockService, Routine } from '../locks.js'
+import { intervalRule, signalRule, waitRule } from '../settings.js'
+import type { LockOptions } from '../settings.js'
+import { isTransaction } from './query.js'
+import type { Transaction } from './query.js'
 import type { Registry } from './registry.js'
-import type { SessionBackend } from './session-backend.js'
-import { grantOf } from './session-grant.js'
-import { untilHad } from './wait.js'
-import type { WaitOptions } from './wait.js'
+import { attemptIn } from './transaction.js'
 
-export interface AdvisoryLocksDeps {
-  /** Stays the caller's to close. */
-  session: SessionBackend
-  /** For questions and for the audit. */
-  postgres: PgLike | PrismaLike
-  log: Log
+export interface AdvisoryOptions {
+  /**
+   * How long a busy lock is waited for, ms. 0 asks once.
+   * @default 10_000
+   */
+  timeout?: number
+  /**
+   * Between two looks at a busy lock at most, ms. The release of a session lock wakes besides.
+   * @default 100
+   */
+  interval?: number
+  /** Ends the wait. */
+  signal?: AbortSignal
+  /**
+   * A pg.PoolClient in a transaction, or the client of a Prisma transaction: the lock is that transaction's, and ends with its COMMIT or ROLLBACK.
+   * @default none: the lock is of the session that this process keeps for its locks, and no COMMIT or ROLLBACK touches it
+   */
+  transaction?: Transaction
+  /**
+   * Draw a token with the lock of a transaction, which must be allowed to write. A session lock always has one.
+   * @default false
+   */
+  fencing?: boolean
 }
 
-export type Routine<T> = (grant: Grant) => Promise<T> | T
-
-export interface AdvisoryLocks extends Registry {
+/** Locks of Postgres by one name each. All of them reject with FST_LOCKS_USAGE for a wrong option or the same name nested. */
+export interface AdvisoryLocks {
   /**
-   * Runs the routine while nobody else has the name. No COMMIT or ROLLBACK of the routine touches the lock.
+   * Runs the routine while nobody else has the name, and gives a session lock back on the connection that took it.
    * @throws what the routine throws; FST_LOCKS_LOST when it ended well and the lock had been lost; FST_LOCKS_TIMEOUT, FST_LOCKS_ABORTED, FST_LOCKS_UNAVAILABLE
    */
-  withLock: <T>(name: string, routine: Routine<T>, options?: WaitOptions) => Promise<T>
-  /** Null when somebody else has it until the timeout. Whoever gets it has to release it. */
-  tryLock: (name: string, options?: WaitOptions) => Promise<Grant | null>
-  /** The lock of a month, 1 to 12. */
-  withMonthLock: <T>(year: number, month: number, routine: Routine<T>, options?: WaitOptions) => Promise<T>
+  withLock: <T>(name: string, routine: Routine<T>, options?: AdvisoryOptions) => Promise<T>
+  /** Null when somebody else has it until the timeout. Whoever gets it has to release it, but for a transaction's. */
+  tryLock: (name: string, options?: AdvisoryOptions) => Promise<Grant | null>
+  /** As `withLock`, with the lock of a month, 1 to 12. */
+  withMonthLock: <T>(year: number, month: number, routine: Routine<T>, options?: AdvisoryOptions) => Promise<T>
   isMonthLocked: (year: number, month: number) => Promise<boolean>
 }
 
-export function createAdvisoryLocks ({ session, postgres, log }: AdvisoryLocksDeps): AdvisoryLocks {
-  const registry = createRegistry({ query: queryOf(postgres), namespace: session.namespace, log })
-  const acquire = (name: string, options: WaitOptions = {}): Promise<Grant> => acquireFrom(session, name, options, log)
-  const withLock: AdvisoryLocks['withLock'] = async (name, routine, options) => await run(await acquire(name, options), routine)
+export interface AdvisoryLocksDeps {
+  /** With a backend `postgres`. */
+  locks: Pick<LockService, 'using' | 'acquire'>
+  registry: Registry
+  namespace: string
+}
+
+const rules: Rules<AdvisoryOptions> = {
+  timeout: waitRule,
+  interval: intervalRule,
+  signal: signalRule,
+  transaction: { expected: 'a pg client or a Prisma client in a transaction', accepts: isTransaction },
+  fencing: boolean
+}
+
+export function createAdvisoryLocks ({ locks, registry, namespace }: AdvisoryLocksDeps): AdvisoryLocks {
+  const callOf = (options: AdvisoryOptions): [LockOptions, LockBackend['attempt'] | undefined] => {
+    const problem = invalidOption(options, rules)
+    if (problem !== null) throw new FST_LOCKS_USAGE(problem)
+    const { timeout = 10_000, interval = 100, signal, transaction, fencing = false } = options
+    return [{ backend: 'postgres', wait: timeout, interval, signal, fencing }, transaction && attemptIn(transaction, { namespace, fencing })]
+  }
+  const withLock: AdvisoryLocks['withLock'] = async (name, routine, options = {}) => {
+    const [lockOptions, attempt] = callOf(options)
+    return await locks.using([name], lockOptions, routine, attempt)
+  }
   return {
-    ...registry,
     withLock,
-    tryLock: async (name, options) => await acquire(name, options).catch(nullWhenBusy),
+    tryLock: async (name, options = {}) => await locks.acquire([name], ...callOf(options)).catch(nullWhenBusy),
     withMonthLock: async (year, month, routine, options) => await withLock(monthOf(year, month), routine, options),
     isMonthLocked: async (year, month) => await registry.isLocked(monthOf(year, month))
-  }
-}
-
-async function acquireFrom (session: SessionBackend, name: string, options: WaitOptions, log: Log): Promise<Grant> {
-  const signal = options.signal ?? new AbortController().signal
-  const look = async (): Promise<Grant | null> => {
-    const attempt = await session.attempt([name], { ttl: Infinity, signal })
-    if (attempt.outcome === 'unavailable') throw lockError(FST_LOCKS_UNAVAILABLE, { names: [name], waited: 0, attempts: 1 }, attempt.cause)
-    return attempt.outcome === 'busy' ? null : grantOf(name, attempt.hold, log)
-  }
-  const subscribe = (wake: () => void): Promise<() => void> => session.subscribe?.([name], wake) ?? Promise.resolve(() => {})
-  return await untilHad([name], look, { ...options, subscribe, refuse: async (grant) => { await grant.release() } })
-}
-
-/** What the routine threw comes first. */
-async function run<T> (grant: Grant, routine: Routine<T>): Promise<T> {
-  try {
-    const value = await routine(grant)
-    grant.signal.throwIfAborted()
-    return value
-  } finally {
-    await grant.release()
   }
 }
 

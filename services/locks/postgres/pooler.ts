@@ -1,7 +1,7 @@
 import pg from 'pg'
 
 export interface ProbeOptions {
-  directUrl: string
+  connection: pg.ClientConfig
   timeout: number
   /** What our session calls itself. */
   owner: string
@@ -13,8 +13,8 @@ export interface ProbeOptions {
 const tries = 5
 
 /** Whether the pooler gives our session to others between our transactions: another connection is in a transaction, and finds our session or has taken it away. */
-export async function isHandedOn ({ directUrl, timeout, owner, isMine }: ProbeOptions): Promise<boolean> {
-  const other = new pg.Client({ connectionString: directUrl, connectionTimeoutMillis: timeout, query_timeout: timeout, application_name: 'holdfast locks' })
+export async function isHandedOn ({ connection, timeout, owner, isMine }: ProbeOptions): Promise<boolean> {
+  const other = new pg.Client({ ...connection, connectionTimeoutMillis: timeout, query_timeout: timeout })
   other.on('error', () => { /* its next statement fails */ })
   await other.connect()
   try {

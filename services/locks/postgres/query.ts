@@ -23,8 +23,15 @@ export interface PgTransactionLike extends PgLike {
   getTransactionStatus: () => string | null
 }
 
+/** A transaction of the caller's. */
+export type Transaction = PgTransactionLike | PrismaLike
+
+export function isTransaction (value: unknown): value is Transaction {
+  return typeof value === 'object' && value !== null && ('$queryRawUnsafe' in value || ('query' in value && 'getTransactionStatus' in value))
+}
+
 /** The statements of one transaction. @throws FST_LOCKS_USAGE, each time, when none was begun: a lock would end with its statement. */
-export function transactionOf (tx: PgTransactionLike | PrismaLike): Query {
+export function transactionOf (tx: Transaction): Query {
   const query = queryOf(tx)
   return async (text, values) => {
     if (!isBegun(tx)) throw new FST_LOCKS_USAGE('a lock of a transaction ends with it, and here none was begun')
@@ -33,7 +40,7 @@ export function transactionOf (tx: PgTransactionLike | PrismaLike): Query {
 }
 
 /** Inside a transaction Prisma takes these methods away. */
-function isBegun (tx: PgTransactionLike | PrismaLike): boolean {
+function isBegun (tx: Transaction): boolean {
   if ('$queryRawUnsafe' in tx) return typeof (tx as { $connect?: unknown }).$connect !== 'function'
   return tx.getTransactionStatus() !== 'I'
 }

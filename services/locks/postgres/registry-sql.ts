@@ -7,15 +7,15 @@ const key = '(classid::bigint << 32 | objid::bigint)'
 export const isLocked = `
 SELECT 1 AS held FROM pg_locks WHERE ${ours} AND objsubid = 1 AND granted AND mode = 'ExclusiveLock' AND ${key} = $1::bigint LIMIT 1`
 
-/** Output: key, name, pid, application, since, waiters: sessions that share the lock of the pair, and those that wait inside of Postgres. */
+/** Output: key, registered: the name of a session's lock, name, pid, application, since, waiters: sessions of processes that wait, which share the lock of the pair. */
 export const list = `
 WITH locks AS MATERIALIZED (
   SELECT ${key} AS key, pid, granted, mode, objsubid FROM pg_locks WHERE ${ours}
 )
-SELECT locks.key::text, coalesce(held.name, nullif(split_part(activity.application_name, ' lock:', 2), '')) AS name, locks.pid,
+SELECT locks.key::text, held.name AS registered, coalesce(held.name, nullif(split_part(activity.application_name, ' lock:', 2), '')) AS name, locks.pid,
   split_part(activity.application_name, ' lock:', 1) AS application, coalesce(held.since, activity.xact_start) AS since, (
     SELECT count(DISTINCT others.pid)::int FROM locks AS others
-    WHERE others.key = locks.key AND others.pid <> locks.pid AND (others.objsubid = 2 AND others.mode = 'ShareLock' OR others.objsubid = 1 AND NOT others.granted)
+    WHERE others.key = locks.key AND others.pid <> locks.pid AND others.objsubid = 2 AND others.mode = 'ShareLock'
   ) AS waiters
 FROM locks JOIN pg_stat_activity AS activity USING (pid) LEFT JOIN held_locks AS held ON held.key = locks.key AND held.pid = locks.pid
 WHERE locks.granted AND locks.objsubid = 1 AND locks.mode = 'ExclusiveLock' AND (held.key IS NOT NULL OR activity.application_name LIKE '% lock:%')

@@ -6,8 +6,8 @@ import { isHandedOn } from './pooler.js'
 import * as sql from './sql.js'
 
 export interface SessionOptions {
-  /** Of Postgres itself, not of a pooler: the locks belong to the session behind the connection. */
-  directUrl: string
+  /** To Postgres itself, not to a pooler: the locks belong to the session behind the connection. */
+  connection: pg.ClientConfig
   /** How often Postgres is asked whether the session lives, ms. */
   heartbeat: number
   /** Wait for the connection, and for each answer, ms. */
@@ -54,10 +54,8 @@ function settingsOf (timeout: number): Record<string, string> {
 
 /** @throws FST_LOCKS_USAGE when the session would be shared with others. */
 export async function openSession (options: SessionOptions): Promise<Session> {
-  const { directUrl, timeout, log } = options
-  const client = new pg.Client({
-    connectionString: directUrl, connectionTimeoutMillis: timeout, application_name: 'holdfast locks', keepAlive: true, keepAliveInitialDelayMillis: 10_000
-  })
+  const { connection, timeout, log } = options
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: timeout, keepAlive: true, keepAliveInitialDelayMillis: 10_000 })
   const ended = new AbortController()
   const end = (reason: Error): void => {
     if (ended.signal.aborted) return
@@ -114,13 +112,13 @@ function inTurn (client: pg.Client, { timeout, ended, end }: { timeout: number, 
   }
 }
 
-async function prepare (client: pg.Client, query: Query, { directUrl, timeout }: SessionOptions): Promise<{ owner: string, pid: number }> {
+async function prepare (client: pg.Client, query: Query, { connection, timeout }: SessionOptions): Promise<{ owner: string, pid: number }> {
   const owner = randomUUID()
   const [row] = await query<{ pid: number }>({ text: sql.sign }, [owner])
   const pid = row?.pid ?? 0
   const isMine = async (): Promise<boolean> => await owns(query, owner)
   // A pooler gives its clients pids of its own.
-  if ((client as unknown as { processID: number }).processID !== pid && await isHandedOn({ directUrl, timeout, owner, isMine })) throw handedOn()
+  if ((client as unknown as { processID: number }).processID !== pid && await isHandedOn({ connection, timeout, owner, isMine })) throw handedOn()
   const settings = settingsOf(timeout)
   await query({ text: sql.configure }, [Object.keys(settings), Object.values(settings)])
   await query({ text: 'LISTEN holdfast_locks' }, [])
@@ -129,7 +127,7 @@ async function prepare (client: pg.Client, query: Query, { directUrl, timeout }:
 }
 
 export function handedOn (): Error {
-  return new FST_LOCKS_USAGE('session locks need a connection that stays theirs, and a pooler in transaction mode is in between: set `directUrl` to Postgres itself, or use locks of transactions')
+  return new FST_LOCKS_USAGE('session locks need a connection that stays theirs, and a pooler in transaction mode is in between: set the option `directUrl` to Postgres itself')
 }
 
 async function owns (query: Query, owner: string): Promise<boolean> {

@@ -1,9 +1,9 @@
+import type { LockBackend } from '../backend.js'
 import { FST_LOCKS_USAGE } from '../errors.js'
-import { halvesOf, lockKey } from './key.js'
-import type { Query } from './query.js'
+import { lockKey } from './key.js'
+import { transactionOf } from './query.js'
+import type { Query, Transaction } from './query.js'
 import * as sql from './transaction-sql.js'
-import { untilHad } from './wait.js'
-import type { WaitOptions } from './wait.js'
 
 export interface TransactionLockOptions {
   /** Default: `holdfast`. */
@@ -31,14 +31,20 @@ interface Row {
  * @throws FST_LOCKS_USAGE under REPEATABLE READ, where it would see what was before the lock.
  */
 export async function tryInTransaction (query: Query, name: string, { namespace = 'holdfast', fencing = false }: TransactionLockOptions = {}): Promise<TransactionLock | null> {
-  const key = lockKey(namespace, name)
-  const { high, low } = halvesOf(key)
-  const [row] = await query(fencing ? sql.tryFenced : sql.tryLock, [key, high, low, name]) as Row[]
+  const [row] = await query(fencing ? sql.tryFenced : sql.tryLock, [lockKey(namespace, name), name]) as Row[]
   if (row?.stale === true) throw new FST_LOCKS_USAGE(`under REPEATABLE READ the lock ${name} would not show what its last holder wrote: use READ COMMITTED or SERIALIZABLE`)
   return row?.got === true ? { name, token: row.token === null ? null : BigInt(row.token) } : null
 }
 
-/** As tryInTransaction, and looks again until the deadline. @throws FST_LOCKS_TIMEOUT, FST_LOCKS_ABORTED: the transaction stays good. */
-export async function withTransactionLock<T> (query: Query, name: string, fn: (lock: TransactionLock) => Promise<T> | T, options: TransactionLockOptions & WaitOptions = {}): Promise<T> {
-  return await fn(await untilHad([name], () => tryInTransaction(query, name, options), options))
+/**
+ * Asks for the lock in the caller's transaction, to be waited for as any other. Nothing gives it back but the end of the transaction. A statement that
+ * fails is not repeated: the transaction is lost with it.
+ */
+export function attemptIn (transaction: Transaction, options: TransactionLockOptions): LockBackend['attempt'] {
+  const query = transactionOf(transaction)
+  return async ([name = '']) => {
+    const lock = await tryInTransaction(query, name, options)
+    if (lock === null) return { outcome: 'busy' }
+    return { outcome: 'granted', hold: { validUntil: () => Infinity, release: async () => true, ...(lock.token === null ? {} : { token: lock.token }) } }
+  }
 }

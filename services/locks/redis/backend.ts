@@ -4,6 +4,7 @@ import { openRequestPath } from '../../redis/connection.js'
 import { createSubscriber, openSubscriber } from '../../redis/subscriber.js'
 import type { Log } from '../../log.js'
 import { createHold, driftOf } from './hold.js'
+import { isLockedIn } from './is-locked.js'
 import { createNode } from './node.js'
 import { createQuorum } from './quorum.js'
 
@@ -15,13 +16,18 @@ export interface RedisBackendOptions {
   log: Log
 }
 
+export interface RedisBackend extends LockBackend {
+  isLocked: (name: string) => Promise<boolean>
+}
+
 /**
  * Locks that end with their ttl. An uncontended one costs two commands a node. What Redis forgets, or gives to another one while this process is
  * paused, it cannot protect: docs/locks.md.
  */
-export async function openRedisBackend ({ redis, prefix, log }: RedisBackendOptions): Promise<LockBackend> {
+export async function openRedisBackend ({ redis, prefix, log }: RedisBackendOptions): Promise<RedisBackend> {
   const connections = await Promise.all(redis.map((client) => openRequestPath(client, (err) => { log.warn({ err }, 'a Redis connection of the locks broke') })))
-  const quorum = createQuorum(connections.map(createNode))
+  const nodes = connections.map(createNode)
+  const quorum = createQuorum(nodes)
   const keyOf = (name: string): string => `${prefix}:{locks}:${name}`
   // Every node is told of a release: one that serves will do, and looking now and then is the net.
   const subscribed = (): Redis | Cluster => connections.find(({ status }) => status === 'ready') ?? first(connections)
@@ -29,6 +35,7 @@ export async function openRedisBackend ({ redis, prefix, log }: RedisBackendOpti
 
   return {
     name: 'redis',
+    isLocked: (name) => isLockedIn(nodes, name, keyOf(name)),
     async attempt (names, { ttl }): Promise<Attempt> {
       const keys = names.map(keyOf)
       const start = performance.now()

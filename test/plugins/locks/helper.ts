@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { Pool } from 'pg'
 import type { Registry } from 'prom-client'
 import type { Test } from 'tap'
 import locks from '../../../plugins/locks/index.js'
-import type { LocksOptions, PostgresLocks } from '../../../plugins/locks/index.js'
-import { testPrefix, testRedis, until } from '../../helper.js'
+import type { LocksOptions } from '../../../plugins/locks/index.js'
+import { testPool, testPrefix, testRedis, until } from '../../helper.js'
 
 /** An application with locks in the Redis of this run, under a prefix of its own. */
 export async function build (t: Test, options: { [K in keyof LocksOptions]?: LocksOptions[K] | undefined } = {}, server: FastifyServerOptions = {}): Promise<FastifyInstance> {
@@ -16,8 +16,8 @@ export async function build (t: Test, options: { [K in keyof LocksOptions]?: Loc
 }
 
 /** Until so many calls wait for locks of the registry's applications. */
-export async function untilWaiting (registry: Registry, count: number): Promise<void> {
-  await until(`${count} wait`, async () => (await registry.metrics()).includes(`lock_waiters{backend="redis"} ${count}\n`))
+export async function untilWaiting (registry: Registry, count: number, backend = 'redis'): Promise<void> {
+  await until(`${count} wait`, async () => (await registry.metrics()).includes(`lock_waiters{backend="${backend}"} ${count}\n`))
 }
 
 /** A gate that handlers wait at, and how many are inside. */
@@ -37,17 +37,10 @@ export function gate () {
   }
 }
 
-/** A backend that takes its time to give back, and how often it has. */
-export function slowToRelease (): { postgres: PostgresLocks, released: () => number } {
-  let released = 0
-  const hold = {
-    validUntil: () => Infinity,
-    async release () {
-      await sleep(30) // an answer that does not wait is there by then
-      released++
-      return true
-    }
-  }
-  const backend: PostgresLocks['backend'] = { name: 'postgres', attempt: async () => ({ outcome: 'granted', hold }), close: async () => {} }
-  return { postgres: { backend, nextToken: async () => 1n }, released: () => released }
+/** A database where giving a lock back takes its time, and how many are held. */
+export async function slowToRelease (t: Test): Promise<{ postgres: Pool, held: () => Promise<number> }> {
+  const postgres = await testPool(t)
+  await postgres.query("CREATE FUNCTION slow () RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN OLD; END'") // an answer that does not wait is there by then
+  await postgres.query('CREATE TRIGGER slow BEFORE DELETE ON held_locks FOR EACH ROW EXECUTE FUNCTION slow()')
+  return { postgres, held: async () => (await postgres.query('SELECT FROM held_locks')).rowCount ?? 0 }
 }

@@ -77,12 +77,12 @@ const handlers: Record<string, (request: FastifyRequest, reply: FastifyReply) =>
 }
 for (const [name, handler] of Object.entries(handlers)) {
   await t.test(`${name} gives the lock back before its answer leaves`, async (t) => {
-    const { postgres, released } = slowToRelease()
+    const { postgres, held } = await slowToRelease(t)
     const app = await build(t, { redis: undefined, postgres })
     app.post('/', { config: { lock } }, handler as never)
     const { body } = await app.inject({ method: 'POST', url: '/' })
     t.match(body, /done|of the handler/)
-    t.equal(released(), 1)
+    t.equal(await held(), 0)
   })
 }
 

@@ -21,6 +21,7 @@ await t.test('an empty environment gives the defaults', async (t) => {
     host: 'localhost',
     logLevel: 'info',
     databaseUrl: undefined,
+    databaseDirectUrl: undefined,
     redisUrl: undefined,
     databasePoolSize: 10,
     databaseConnectTimeoutMs: 30_000,
@@ -45,6 +46,7 @@ await t.test('a complete environment is read into the types of Config', async (t
     PORT: '0',
     HOST: '::1',
     LOG_LEVEL: 'silent',
+    DATABASE_DIRECT_URL: 'postgres://direct/app',
     DATABASE_POOL_SIZE: '1000',
     DATABASE_CONNECT_TIMEOUT_MS: '1',
     JWT_EXPIRES_IN: '60',
@@ -65,8 +67,8 @@ await t.test('a complete environment is read into the types of Config', async (t
   t.equal(level, undefined)
   t.strictSame([port, databaseUrl], [0, complete.DATABASE_URL])
   t.strictSame(Object.values(config), [
-    'production', 0, '::1', 'silent', complete.DATABASE_URL, complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 1_000_000, 600_000, false, false, 0, secret,
-    'a:b_c-9', '/var/lib/hold fast'
+    'production', 0, '::1', 'silent', complete.DATABASE_URL, 'postgres://direct/app', complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 1_000_000, 600_000, false, false, 0,
+    secret, 'a:b_c-9', '/var/lib/hold fast'
   ])
 })
 

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { callsOf } from '../idempotency/link.js'
+import { createLocks } from '../../../services/locks/locks.js'
+import { noObserver } from '../../../services/locks/observer.js'
+import { silentLog } from '../../../services/log.js'
 import { until } from '../../helper.js'
 import { blockFor, keyOf, locked } from './helper.js'
 
@@ -146,6 +149,20 @@ await t.test('wrong names and options are mistakes of the program', async (t) =>
   for (const options of [{ ttl: 99 }, { ttl: 1.5 }, { wait: -1 }, { retry: 1 }, { backend: 'mongo' }, { signal: 1 }]) await t.rejects(locks.acquire('a', options as object), { code: 'FST_LOCKS_USAGE', message: /^option `/ })
   await t.rejects(locks.acquire('a', { backend: 'postgres' }), { code: 'FST_LOCKS_USAGE', message: /needs the option `postgres`/ })
   await t.rejects(locks.acquire('a', { fencing: true }), { code: 'FST_LOCKS_USAGE', message: /needs the option `postgres`/ })
+})
+
+await t.test('a token that the backend has drawn with the lock is the grant\'s, and no other is drawn', async (t) => {
+  const { backend } = await locked(t)
+  const drawing: typeof backend = {
+    ...backend,
+    async attempt (...args) {
+      const answer = await backend.attempt(...args)
+      return answer.outcome === 'granted' ? { ...answer, hold: { ...answer.hold, token: 7n } } : answer
+    }
+  }
+  const locks = createLocks({ backends: [drawing], nextToken: () => Promise.reject(new Error('another one was drawn')), log: silentLog, observer: noObserver })
+  t.equal(await locks.using('a', { fencing: true }, ({ token }) => token), 7n)
+  t.equal(await locks.using('a', {}, ({ token }) => token), 7n)
 })
 
 await t.test('the wall clock does not count', async (t) => {

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { transactionOf } from '../../../../services/locks/postgres/query.js'
-import { tryInTransaction, withTransactionLock } from '../../../../services/locks/postgres/transaction.js'
+import { tryInTransaction } from '../../../../services/locks/postgres/transaction.js'
 import { testPool, until } from '../../../helper.js'
 import { inTransaction, lockCount, openLocks, lockSessions, urlOf } from './helper.js'
 
@@ -14,8 +14,8 @@ await t.test('withLock runs the routine alone, returns what it returned and give
     t.match(grant, { names: ['one'], token: 1n })
     t.equal(grant.remaining(), Infinity)
     grant.assertHeld()
-    t.equal(await there.tryLock('one', { timeout: 20 }), null)
-    await t.rejects(there.withLock('one', () => t.fail('ran'), { timeout: 20 }), { code: 'FST_LOCKS_TIMEOUT', names: ['one'] })
+    t.equal(await there.tryLock('one', { timeout: 500 }), null)
+    await t.rejects(there.withLock('one', () => t.fail('ran'), { timeout: 500 }), { code: 'FST_LOCKS_TIMEOUT', names: ['one'] })
     return 'done'
   }), 'done')
   t.equal(await there.isLocked('one'), false)
@@ -65,8 +65,8 @@ await t.test('the signal ends the wait at once', async (t) => {
 })
 
 await t.test('without Postgres it is unavailable, not busy', async (t) => {
-  const locks = openLocks(t, await testPool(t), { directUrl: 'postgres://127.0.0.1:1/none' })
-  await t.rejects(locks.withLock('one', () => t.fail('ran')), { code: 'FST_LOCKS_UNAVAILABLE', cause: { code: 'ECONNREFUSED' } })
+  const locks = openLocks(t, await testPool(t), { connection: { connectionString: 'postgres://127.0.0.1:1/none' } })
+  await t.rejects(locks.withLock('one', () => t.fail('ran'), { timeout: 100 }), { code: 'FST_LOCKS_UNAVAILABLE', cause: { code: 'ECONNREFUSED' } })
 })
 
 await t.test('list tells who holds what since when, and how many wait; locks of others are not ours to list', async (t) => {
@@ -106,9 +106,9 @@ await t.test('a name that is too long to be told in a transaction is null', asyn
 
 await t.test('one who waits in a transaction is counted', async (t) => {
   const pool = await testPool(t)
-  const locks = openLocks(t, pool)
+  const [locks, there] = [openLocks(t, pool), openLocks(t, pool)]
   const grant = await locks.tryLock('one')
-  const waiting = inTransaction(pool, (query) => withTransactionLock(query, 'one', () => 'had', { interval: 20 }))
+  const waiting = inTransaction(pool, (_query, transaction) => there.withLock('one', () => 'had', { transaction, interval: 20 }))
   await until('it is counted', async () => (await locks.list())[0]?.waiters === 1)
   await grant?.release()
   t.equal(await waiting, 'had')
@@ -121,7 +121,7 @@ await t.test('a month is a lock', async (t) => {
     t.equal(await there.isMonthLocked(2026, 3), true)
     t.equal(await there.isMonthLocked(2026, 4), false)
     t.match(await there.list(), [{ name: 'month:2026-03' }])
-    await t.rejects(there.withMonthLock(2026, 3, () => t.fail('ran'), { timeout: 20 }), { code: 'FST_LOCKS_TIMEOUT' })
+    await t.rejects(there.withMonthLock(2026, 3, () => t.fail('ran'), { timeout: 500 }), { code: 'FST_LOCKS_TIMEOUT' })
     t.equal(await there.withMonthLock(2026, 4, () => 'other'), 'other')
   })
   t.equal(await there.isMonthLocked(2026, 3), false)

@@ -34,11 +34,12 @@ await t.test('the late write of a holder that lost its lock changes no row', asy
   const write = async (body: string, token: bigint | null): Promise<number | null> =>
     (await pool.query('UPDATE documents SET body = $1, fence = $2 WHERE id = 1 AND fence <= $2', [body, token])).rowCount
   const [paused, next] = [openLocks(t, pool), openLocks(t, pool)]
-  const late = paused.withLock('document', async ({ token, signal, assertHeld }) => {
+  const late = paused.withLock('document', async (grant) => {
+    const { token, signal, assertHeld } = grant
     await Promise.all([once(signal, 'abort'), pool.query('SELECT pg_terminate_backend($1)', await lockSessions(pool))])
-    await next.withLock('document', async (grant) => { t.equal(await write('next', grant.token), 1) })
+    await next.withLock('document', async ({ token }) => { t.equal(await write('next', token), 1) })
     t.throws(assertHeld, { code: 'FST_LOCKS_LOST' })
-    assertFenced(await write('late', token), ['document']) // of one who did not look
+    assertFenced(await write('late', token), grant) // of one who did not look
   })
   await t.rejects(late, { code: 'FST_LOCKS_LOST', names: ['document'] })
   t.match((await pool.query('SELECT body FROM documents')).rows, [{ body: 'next' }])

@@ -8,9 +8,15 @@ import type { Test } from 'tap'
 import { createAdvisoryLocks } from '../../../../services/locks/postgres/advisory.js'
 import type { AdvisoryLocks } from '../../../../services/locks/postgres/advisory.js'
 import type { Hold } from '../../../../services/locks/backend.js'
-import { transactionOf } from '../../../../services/locks/postgres/query.js'
+import { createLocks } from '../../../../services/locks/locks.js'
+import type { LockService } from '../../../../services/locks/locks.js'
+import { noObserver } from '../../../../services/locks/observer.js'
+import { connectionOf } from '../../../../services/locks/postgres/connection.js'
+import { queryOf, transactionOf } from '../../../../services/locks/postgres/query.js'
 import type { Query } from '../../../../services/locks/postgres/query.js'
 import { createSessionBackend } from '../../../../services/locks/postgres/session-backend.js'
+import { createRegistry } from '../../../../services/locks/postgres/registry.js'
+import type { Registry } from '../../../../services/locks/postgres/registry.js'
 import type { SessionBackend, SessionBackendOptions } from '../../../../services/locks/postgres/session-backend.js'
 import { createSessionLocks } from '../../../../services/locks/postgres/session-locks.js'
 import type { SessionLocks } from '../../../../services/locks/postgres/session-locks.js'
@@ -21,18 +27,26 @@ import { silentLog } from '../../../../services/log.js'
 export const urlOf = (pool: Pool): string => pool.options.connectionString ?? ''
 
 export function openBackend (t: Test, pool: Pool, options: Partial<SessionBackendOptions> = {}): SessionBackend {
-  const backend = createSessionBackend({ directUrl: urlOf(pool), log: silentLog, ...options })
+  const backend = createSessionBackend({ connection: connectionOf(pool), log: silentLog, ...options })
   t.teardown(() => backend.close())
   return backend
 }
 
-export function openLocks (t: Test, pool: Pool, options: Partial<SessionBackendOptions> = {}): AdvisoryLocks {
-  return createAdvisoryLocks({ session: openBackend(t, pool, options), postgres: pool, log: silentLog })
+export interface Opened extends AdvisoryLocks, Registry {
+  locks: LockService
+}
+
+/** As a process has them, on a session of its own. */
+export function openLocks (t: Test, pool: Pool, { namespace = 'holdfast', log = silentLog, ...options }: Partial<SessionBackendOptions> = {}): Opened {
+  const backend = openBackend(t, pool, { namespace, log, ...options })
+  const locks = createLocks({ backends: [backend], nextToken: backend.nextToken, log, observer: noObserver })
+  const registry = createRegistry({ query: queryOf(pool), namespace, log })
+  return { locks, ...registry, ...createAdvisoryLocks({ locks, registry, namespace }) }
 }
 
 /** A session to be spoiled, and its locks. */
 export async function openLocksOf (t: Test, pool: Pool, log: Log = silentLog): Promise<SessionLocks> {
-  const session = await openSession({ directUrl: urlOf(pool), heartbeat: 60_000, timeout: 2_000, log })
+  const session = await openSession({ connection: connectionOf(pool), heartbeat: 60_000, timeout: 2_000, log })
   t.teardown(() => session.close())
   return createSessionLocks({ session, namespace: 'holdfast', log })
 }

@@ -9,8 +9,8 @@ await t.test('session locks refuse a PgBouncer in transaction mode and name the 
   const pool = await testPool(t)
   const url = await startPgbouncer(t, urlOf(pool), 'transaction')
   if (url === null) return
-  const backend = openBackend(t, pool, { directUrl: url })
-  await t.rejects(backend.open(), { code: 'FST_LOCKS_USAGE', message: /set `directUrl` to Postgres itself/ })
+  const backend = openBackend(t, pool, { connection: { connectionString: url } })
+  await t.rejects(backend.open(), { code: 'FST_LOCKS_USAGE', message: /set the option `directUrl` to Postgres itself/ })
   await t.rejects(taken(backend, 'one'), { code: 'FST_LOCKS_USAGE' })
   t.equal(await lockCount(pool), 0)
   const bounced = new pg.Pool({ connectionString: url })
@@ -26,6 +26,6 @@ await t.test('in session mode a PgBouncer is as good as Postgres', async (t) => 
   const pool = await testPool(t)
   const url = await startPgbouncer(t, urlOf(pool), 'session')
   if (url === null) return
-  const backend = openBackend(t, pool, { directUrl: url })
+  const backend = openBackend(t, pool, { connection: { connectionString: url } })
   t.equal(await (await taken(backend, 'one')).release(), true)
 })

@@ -2,10 +2,9 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import t from 'tap'
 import { PrismaClient } from '../../../../prisma/generated/client.js'
 import { transactionOf } from '../../../../services/locks/postgres/query.js'
-import type { Query } from '../../../../services/locks/postgres/query.js'
-import { tryInTransaction, withTransactionLock } from '../../../../services/locks/postgres/transaction.js'
+import { tryInTransaction } from '../../../../services/locks/postgres/transaction.js'
 import { testPool, until } from '../../../helper.js'
-import { inTransaction, lockCount, openBackend, take, taken } from './helper.js'
+import { inTransaction, lockCount, openBackend, openLocks, take, taken } from './helper.js'
 
 await t.test('one transaction has it until its COMMIT or ROLLBACK, and a session lock of the name is the same lock', async (t) => {
   const pool = await testPool(t)
@@ -27,10 +26,11 @@ await t.test('one transaction has it until its COMMIT or ROLLBACK, and a session
 
 await t.test('uncontended it costs one round trip', async (t) => {
   const pool = await testPool(t)
-  await inTransaction(pool, async (query) => {
+  const locks = openLocks(t, pool)
+  await inTransaction(pool, async (query, transaction) => {
     let asked = 0
-    const counted: Query = (...args) => { asked++; return query(...args) }
-    t.equal(await withTransactionLock(counted, 'one', () => 'done'), 'done')
+    const counted = { query: async (text: string, values: unknown[]) => { asked++; return await transaction.query(text, values) }, getTransactionStatus: () => transaction.getTransactionStatus() }
+    t.equal(await locks.withLock('one', () => 'done', { transaction: counted }), 'done')
     t.equal(asked, 1)
   })
 })
@@ -63,10 +63,11 @@ await t.test('outside of a transaction, and under REPEATABLE READ, it is a mista
 await t.test('one who waits gets it when the other commits, and sees what that wrote', async (t) => {
   const pool = await testPool(t)
   await pool.query('CREATE TABLE counted (n int)')
+  const locks = openLocks(t, pool)
   await inTransaction(pool, async (query, client) => {
     await tryInTransaction(query, 'one')
-    const second = inTransaction(pool, (other) => withTransactionLock(other, 'one', async () => await other('SELECT n FROM counted', []), { interval: 10 }))
-    await until('it waits', async () => await lockCount(pool) === 2)
+    const second = inTransaction(pool, (other, transaction) => locks.withLock('one', async () => await other('SELECT n FROM counted', []), { transaction, interval: 10 }))
+    await until('it waits', () => locks.locks.waiters('postgres') === 1)
     await client.query('INSERT INTO counted VALUES (7)')
     await client.query('COMMIT')
     t.match(await second, [{ n: 7 }])
@@ -75,14 +76,16 @@ await t.test('one who waits gets it when the other commits, and sees what that w
 
 await t.test('the deadline and the signal end the wait, and the transaction stays good', async (t) => {
   const pool = await testPool(t)
+  const locks = openLocks(t, pool)
   await inTransaction(pool, async (query) => {
     await tryInTransaction(query, 'one')
-    await inTransaction(pool, async (other) => {
+    await inTransaction(pool, async (other, transaction) => {
       const start = performance.now()
-      await t.rejects(withTransactionLock(other, 'one', () => {}, { timeout: 150, interval: 20 }), { code: 'FST_LOCKS_TIMEOUT', names: ['one'] })
+      await t.rejects(locks.withLock('one', () => {}, { transaction, timeout: 150, interval: 20 }), { code: 'FST_LOCKS_TIMEOUT', names: ['one'] })
       t.ok(performance.now() - start < 600, 'near the deadline')
       const abort = new AbortController()
-      const waiting = withTransactionLock(other, 'one', () => {}, { signal: abort.signal, interval: 60_000, timeout: 60_000 })
+      const waiting = locks.withLock('one', () => {}, { transaction, signal: abort.signal, interval: 60_000, timeout: 60_000 })
+      await until('it waits', () => locks.locks.waiters('postgres') === 1)
       abort.abort(new Error('gone'))
       await t.rejects(waiting, { code: 'FST_LOCKS_ABORTED', cause: { message: 'gone' } })
       t.match(await other('SELECT 1 AS one', []), [{ one: 1 }])
