@@ -29,7 +29,7 @@ export function createDecorator ({ locks, redis, options: { postgres, prefix }, 
   return {
     using: (names, options, routine) => locks.using(names, options, routine),
     tryUsing: locks.tryUsing,
-    acquire: (names, options) => locks.acquire(names, options),
+    acquire: locks.acquire,
     ...registry,
     isLocked: createIsLocked({ redis: redis?.isLocked, postgres: postgres && registry.isLocked }),
     advisory: createAdvisoryLocks({ locks, registry, namespace: prefix })

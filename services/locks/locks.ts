@@ -28,7 +28,6 @@ export interface Locks {
 export interface LockService extends Locks {
   /** `attempt` asks in place of the backend, for a lock of the caller's transaction. */
   using: <T>(names: Names, options: LockOptions, routine: Routine<T>, attempt?: LockBackend['attempt']) => Promise<T>
-  acquire: (names: Names, options?: LockOptions, attempt?: LockBackend['attempt']) => Promise<Grant>
   /** Refuses new locks and ends the waits. What is held stays so. */
   drain: () => void
   /** Waits until everything is given back, for `timeout` ms at most; the holders that are left are told by their signals, and what they hold ends with its ttl. */
@@ -82,7 +81,7 @@ export function createLocks (deps: LocksDeps): LockService {
         throw error
       }
     },
-    acquire: async (names, options = {}, attempt) => (await take(names, options, attempt)).grant,
+    acquire: async (names, options = {}) => (await take(names, options)).grant,
     drain: taking.drain,
     close: taking.close,
     held: taking.held,

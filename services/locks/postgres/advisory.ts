@@ -10,6 +10,7 @@ import { isTransaction } from './query.js'
 import type { Transaction } from './query.js'
 import type { Registry } from './registry.js'
 import { attemptIn } from './transaction.js'
+import type { TransactionLock } from './transaction.js'
 
 export interface AdvisoryOptions {
   /**
@@ -43,11 +44,16 @@ export interface AdvisoryLocks {
    * @throws what the routine throws; FST_LOCKS_LOST when it ended well and the lock had been lost; FST_LOCKS_TIMEOUT, FST_LOCKS_ABORTED, FST_LOCKS_UNAVAILABLE
    */
   withLock: <T>(name: string, routine: Routine<T>, options?: AdvisoryOptions) => Promise<T>
-  /** Null when somebody else has it until the timeout. Whoever gets it has to release it, but for a transaction's. */
-  tryLock: (name: string, options?: AdvisoryOptions) => Promise<Grant | null>
+  /** Null when somebody else has it until the timeout. Whoever gets it has to release it; a transaction's ends with the transaction. */
+  tryLock: TryLock
   /** As `withLock`, with the lock of a month, 1 to 12. */
   withMonthLock: <T>(year: number, month: number, routine: Routine<T>, options?: AdvisoryOptions) => Promise<T>
   isMonthLocked: (year: number, month: number) => Promise<boolean>
+}
+
+export interface TryLock {
+  (name: string, options: AdvisoryOptions & { transaction: Transaction }): Promise<TransactionLock | null>
+  (name: string, options?: AdvisoryOptions & { transaction?: undefined }): Promise<Grant | null>
 }
 
 export interface AdvisoryLocksDeps {
@@ -76,9 +82,15 @@ export function createAdvisoryLocks ({ locks, registry, namespace }: AdvisoryLoc
     const [lockOptions, attempt] = callOf(options)
     return await locks.using([name], lockOptions, routine, attempt)
   }
+  const tryLock = async (name: string, options: AdvisoryOptions = {}): Promise<Grant | TransactionLock | null> => {
+    const [lockOptions, attempt] = callOf(options)
+    if (attempt === undefined) return await locks.acquire([name], lockOptions).catch(nullWhenBusy)
+    // Nobody gives it back: this process's account of it ends here.
+    return await locks.using([name], lockOptions, ({ token }) => ({ name, token }), attempt).catch(nullWhenBusy)
+  }
   return {
     withLock,
-    tryLock: async (name, options = {}) => await locks.acquire([name], ...callOf(options)).catch(nullWhenBusy),
+    tryLock: tryLock as TryLock,
     withMonthLock: async (year, month, routine, options) => await withLock(monthOf(year, month), routine, options),
     isMonthLocked: async (year, month) => await registry.isLocked(monthOf(year, month))
   }

@@ -28,7 +28,7 @@ await t.test('a session lock outlives COMMIT and ROLLBACK of its work, and ends 
 })
 
 await t.test('the lock of a transaction ends with its COMMIT, for pg and for Prisma', async (t) => {
-  const { pool, app: { locks: { advisory } }, other } = await both(t)
+  const { pool, app, app: { locks: { advisory } }, other } = await both(t)
   const isFree = async (): Promise<boolean> => await other.locks.advisory.tryLock('x', { timeout: 0 }).then(async (grant) => await grant?.release() ?? false)
   await inTransaction(pool, async (_query, transaction) => {
     t.equal(await advisory.withLock('x', ({ names, token }) => [...names, token].join(), { transaction }), 'x,')
@@ -37,10 +37,13 @@ await t.test('the lock of a transaction ends with its COMMIT, for pg and for Pri
   t.equal(await isFree(), true)
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   await prisma.$transaction(async (transaction) => {
-    t.match(await advisory.tryLock('x', { transaction, fencing: true }), { names: ['x'], token: 2n })
+    t.strictSame(await advisory.tryLock('x', { transaction, fencing: true }), { name: 'x', token: 2n })
     t.equal(await isFree(), false)
   })
   t.equal(await isFree(), true)
+  const start = performance.now()
+  await app.close()
+  t.ok(performance.now() - start < 2_000, 'nothing is waited for that nobody gives back')
 })
 
 await t.test('what is not in a transaction is refused', async (t) => {
@@ -89,6 +92,15 @@ await t.test('a transaction whose connection breaks while it waits is told so, a
   await pool.query('SELECT pg_terminate_backend($1)', [row?.pid])
   await waiting
   t.ok(performance.now() - start < 5_000)
+  await grant?.release()
+})
+
+await t.test('a busy lock is looked at in the interval', async (t) => {
+  const { app: { locks: { advisory } }, other } = await both(t)
+  const grant = await other.locks.advisory.tryLock('x')
+  const attempts = async (interval: number): Promise<number> => await advisory.withLock('x', () => 0, { timeout: 1_000, interval }).catch(({ attempts }: { attempts: number }) => attempts)
+  const [often, seldom] = [await attempts(10), await attempts(60_000)]
+  t.ok(often >= 20 && seldom < 10, `${often}, ${seldom}`)
   await grant?.release()
 })
 

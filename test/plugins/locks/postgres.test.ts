@@ -1,8 +1,11 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import { Redis } from 'ioredis'
+import pg from 'pg'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { PrismaClient } from '../../../prisma/generated/client.js'
 import { testPool, until } from '../../helper.js'
+import { ownRedis } from '../../own-servers.js'
 import { shown } from '../idempotency/measured.js'
 import { lockCount, lockSessions, urlOf } from '../../services/locks/postgres/helper.js'
 import { build, untilWaiting } from './helper.js'
@@ -49,6 +52,15 @@ await t.test('a token does not need a connection of the pool, which holders may 
   for (const client of clients) client.release()
 })
 
+await t.test('a pool that was not made from a URL leads there too, with the password that it hides', async (t) => {
+  const pool = await testPool(t)
+  const { hostname, port, username, password, pathname } = new URL(urlOf(pool))
+  const postgres = new pg.Pool({ host: hostname, port: Number(port), user: username, password: decodeURIComponent(password), database: pathname.slice(1), application_name: 'api' })
+  t.teardown(() => postgres.end())
+  const app = await build(t, { redis: undefined, postgres })
+  await app.locks.using('x', {}, async () => { t.match(await app.locks.list(), [{ name: 'x', application: 'api locks' }]) })
+})
+
 await t.test('of another prefix the same name is another lock, and is not listed', async (t) => {
   const postgres = await testPool(t)
   const [app, other] = [await build(t, { postgres, prefix: 'a' }), await build(t, { postgres, prefix: 'b' })]
@@ -70,6 +82,17 @@ await t.test('isLocked asks every backend, or the one that is named', async (t) 
   await t.rejects(app.locks.isLocked('x', { backend: 'mongo' as 'redis' }), { code: 'FST_LOCKS_USAGE', message: /option `backend` must be/ })
 })
 
+await t.test('a Redis that cannot be had says neither locked nor free', async (t) => {
+  const server = await ownRedis(t)
+  const redis = new Redis(server.url)
+  redis.on('error', () => {}) // what the test does
+  t.teardown(() => { redis.disconnect() })
+  const app = await build(t, { redis })
+  t.equal(await app.locks.isLocked('x'), false)
+  await server.kill()
+  await t.rejects(app.locks.isLocked('x'), { code: 'FST_LOCKS_UNAVAILABLE', names: ['x'] })
+})
+
 await t.test('over a Prisma client and directUrl: list, isLocked, and forceRelease, which tells the holder and is audited', async (t) => {
   const pool = await testPool(t)
   const postgres = new PrismaClient({ adapter: new PrismaPg(pool) })
@@ -79,6 +102,7 @@ await t.test('over a Prisma client and directUrl: list, isLocked, and forceRelea
   t.equal(await app.locks.isLocked('x'), true)
   t.match(await app.locks.forceRelease('x', force), { how: 'asked', application: 'holdfast locks' })
   t.match(grant.signal.reason, { code: 'FST_LOCKS_LOST' })
+  t.equal(await grant.release(), false)
   t.equal(await app.locks.isLocked('x'), false)
   t.equal(await app.locks.forceRelease('x', force), null)
   t.match((await pool.query('SELECT * FROM lock_force_releases')).rows, [{ name: 'x', reason: 'it hangs', released_by: 'admin' }])
