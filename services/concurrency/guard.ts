@@ -11,21 +11,34 @@ export interface GuardDeps {
 
 /**
  * Runs the work in a slot of the semaphore and through the breaker. It goes on while the server closes, until all requests are answered, unless told
- * otherwise. A call within the work of another has its slot already: it would wait for itself.
+ * otherwise. A call within the work of another has its slot already: it would wait for itself. What outlives that work in the background has it no more.
  *
  * @throws what the work throws, FST_CONCURRENCY_CIRCUIT_OPEN, FST_CONCURRENCY_TIMEOUT, FST_CONCURRENCY_ABORTED, FST_CONCURRENCY_CLOSED
  */
 export type Guard = <T>(work: Work<T>, options?: SemaphoreRunOptions) => Promise<T>
 
+/** Work that is in its slot, until it has ended. */
+interface Turn {
+  signal: AbortSignal
+  open: boolean
+}
+
 export function createGuard ({ semaphore, breaker }: GuardDeps): Guard {
-  const within = new AsyncLocalStorage<AbortSignal>()
+  const within = new AsyncLocalStorage<Turn>()
   return async (work, options = {}) => {
     const outer = within.getStore()
-    if (outer !== undefined) return await work(options.signal ?? outer)
+    if (outer?.open === true) return await work(options.signal ?? outer.signal)
     // Work that is overdue is the failure of what it calls, work whose caller gave up is not: the breaker gets the caller's signal.
     const given = options.signal === undefined ? {} : { signal: options.signal }
     const guarded = (signal: AbortSignal) => {
-      const run = () => within.run(signal, () => work(signal))
+      const turn: Turn = { signal, open: true }
+      const run = async () => {
+        try {
+          return await within.run(turn, () => work(signal))
+        } finally {
+          turn.open = false
+        }
+      }
       return breaker === null ? run() : breaker.run(run, given)
     }
     return semaphore === null ? await guarded(options.signal ?? neverAborted) : await semaphore.run(guarded, { whileClosing: true, ...options })

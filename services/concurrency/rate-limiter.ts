@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { RateLimiterAbstract } from 'rate-limiter-flexible'
@@ -23,7 +24,7 @@ export interface LimiterSettings extends LimiterOptions {
   name: string
   /** Counts for all instances. Without it each one counts for itself. */
   redis?: Redis | Cluster
-  /** Keys in Redis are `<prefix>:<key>`. */
+  /** Keys in Redis are `<prefix>:<hash of the key>`: a key may be an address or a user. */
   prefix: string
   /** How long Redis is waited for, ms. */
   storeTimeout: number
@@ -91,7 +92,7 @@ function createAsk ({ name, points, duration, redis, prefix, storeTimeout, onSto
   }
   return async (key, cost) => {
     try {
-      const result = await shared.consume(key, cost)
+      const result = await shared.consume(hashOf(key), cost)
       tell(null)
       return result
     } catch (error) {
@@ -102,4 +103,9 @@ function createAsk ({ name, points, duration, redis, prefix, storeTimeout, onSto
       return await local.consume(key, cost)
     }
   }
+}
+
+/** 128 bits of SHA-256: nobody's address or name is to be read in Redis, and no two share their points. */
+function hashOf (key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 32)
 }

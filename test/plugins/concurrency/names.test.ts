@@ -58,6 +58,18 @@ await t.test('a guard within a guard has its slot already, and work that is over
   t.equal(concurrency.breaker('database').state(), 'open')
 })
 
+await t.test('what outlives the work of a guard has no slot any more', async (t) => {
+  const { app: { concurrency } } = await build(t, { semaphores: { database: 1 } })
+  const [ended, finish] = [gate(), gate()]
+  let inBackground: Promise<unknown> = Promise.resolve()
+  await concurrency.guard('database', () => { inBackground = ended.opened.then(() => concurrency.guard('database', () => 'ran', { timeout: 0 })) })
+  const other = concurrency.guard('database', () => finish.opened)
+  ended.open()
+  await t.rejects(inBackground, { code: 'FST_CONCURRENCY_TIMEOUT' })
+  finish.open()
+  await other
+})
+
 await t.test('closing refuses new work, ends the waits and leaves to end what runs; a request that was accepted keeps its guard', async (t) => {
   const { app } = await build(t)
   const { concurrency } = app

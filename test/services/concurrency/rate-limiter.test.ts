@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
@@ -35,7 +36,9 @@ await t.test('two instances over one Redis let through exactly the points, in wi
   const outcomes = await Promise.allSettled(Array.from({ length: 200 }, (_, index) => (index % 2 === 0 ? one : other).consume('a')))
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 50)
   t.ok(outcomes.every((outcome) => outcome.status === 'fulfilled' || (outcome.reason as RateLimitedError).code === 'FST_CONCURRENCY_RATE_LIMITED'))
-  const left = await testRedis(t).pttl(`${prefix}:a`)
+  const [key = ''] = await testRedis(t).keys(`${prefix}:*`)
+  t.equal(key, `${prefix}:${createHash('sha256').update('a').digest('hex').slice(0, 32)}`, 'whose points they are is not to be read there')
+  const left = await testRedis(t).pttl(key)
   t.ok(left > 55_000 && left <= 60_500, `${left} ms`)
 })
 
