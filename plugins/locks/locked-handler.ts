@@ -54,31 +54,27 @@ function refusalOf (error: unknown, reply: FastifyReply, onBusy: number): unknow
 async function work (run: Run, reply: FastifyReply, handle: () => unknown): Promise<unknown> {
   const answered = new Promise<void>((resolve) => { run.answered = resolve })
   reply.raw.once('close', () => { if (reply.sent && !isTimedOut(reply.request)) run.answered() }) // hijacked, or sent to the end
-  const returned = interceptReturn(reply)
+  const restore = resolveAtOnce(reply)
   const result = handle()
   const isLater = result === undefined || result === reply
-  let payload: unknown = isLater ? theReply : await Promise.race([Promise.resolve(result), returned])
+  let payload: unknown = await Promise.resolve(isLater ? theReply : result).finally(restore)
   run.handled = true
   if (isStream(payload)) {
     reply.send(payload)
     payload = theReply
   }
+  if (reply.sent && reply.raw.closed) run.answered() // hijacked after its client had left
   if (payload === theReply || run.sending) await answered
   return payload
 }
 
-/** Resolves when an async handler returns the reply: it has ended then, but its promise waits until the answer is sent. */
-function interceptReturn (reply: FastifyReply): Promise<typeof theReply> {
-  const then: FastifyReply['then'] = reply.then.bind(reply)
-  return new Promise((resolve) => {
-    Object.defineProperty(reply, 'then', {
-      configurable: true,
-      value (...callbacks: Parameters<typeof then>) {
-        resolve(theReply)
-        then(...callbacks)
-      }
-    })
-  })
+/**
+ * The promise of an async handler that returns the reply would wait until the answer is sent, and tells here that the handler has ended. One that
+ * awaits the reply and goes on is told the same at once: it keeps its lock.
+ */
+function resolveAtOnce (reply: FastifyReply): () => void {
+  Object.defineProperty(reply, 'then', { configurable: true, value (resolve: (value: typeof theReply) => void) { resolve(theReply) } })
+  return () => { Reflect.deleteProperty(reply, 'then') }
 }
 
 /** onSend: lets an answer wait until the lock is given back, unless its handler is still running. */
@@ -88,7 +84,8 @@ export async function releaseFirst (request: FastifyRequest, reply: FastifyReply
   if (isTimedOut(request)) return endWithSend(run, reply)
   run.sending = true
   if (isStream(payload)) {
-    reply.raw.once('close', run.answered)
+    if (reply.raw.closed) run.answered() // its client left before
+    else reply.raw.once('close', run.answered)
     return
   }
   run.answered()

@@ -1,0 +1,60 @@
+import { request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import t from 'tap'
+import type { LockRouteOptions } from '../../../plugins/locks/index.js'
+import { until } from '../../helper.js'
+import { build, gate } from './helper.js'
+
+const lock: LockRouteOptions = { key: () => 'order' }
+
+/** Whether the lock is free for a next request. */
+const isFree = (app: FastifyInstance): Promise<boolean> => app.locks.tryUsing('order', {}, () => {}).then(({ acquired }) => acquired)
+
+/** A request whose client leaves while the handler runs. */
+async function leave (app: FastifyInstance, isInside: () => boolean): Promise<void> {
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const closed = new Promise((resolve) => { app.server.once('connection', (socket) => socket.once('close', resolve)) })
+  const client = httpRequest({ port: (app.server.address() as AddressInfo).port, host: '127.0.0.1' }).on('error', () => {}).end()
+  await until('it runs', isInside)
+  client.destroy()
+  await closed
+}
+
+const answers: Record<string, (reply: FastifyReply) => unknown> = {
+  'a returned stream': () => Readable.from(['done']),
+  'a sent stream': (reply) => reply.send(Readable.from(['done'])),
+  'a web Response': () => new Response('done'),
+  'a sent text': (reply) => reply.send('done'),
+  'a hijacked reply': (reply) => { reply.hijack(); reply.raw.end('done'); return reply }
+}
+
+for (const [name, answer] of Object.entries(answers)) {
+  await t.test(`${name} gives the lock back although its client has left before`, async (t) => {
+    const app = await build(t)
+    const { pass, open, state } = gate()
+    app.get('/', { config: { lock } }, async (_request, reply) => {
+      await pass()
+      return answer(reply)
+    })
+    await leave(app, () => state.inside === 1)
+    t.equal(await isFree(app), false)
+    open()
+    await until('it is free', () => isFree(app))
+  })
+}
+
+await t.test('a handler that goes on after it has awaited its own answer keeps the lock', async (t) => {
+  const app = await build(t)
+  const { pass, open, state } = gate()
+  app.get('/', { config: { lock } }, async (_request, reply) => {
+    await reply.send('done')
+    await pass()
+  })
+  t.equal((await app.inject({ url: '/' })).body, 'done')
+  await until('it goes on', () => state.inside === 1)
+  t.equal(await isFree(app), false)
+  open()
+  await until('it is free', () => isFree(app))
+})
