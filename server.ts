@@ -68,58 +68,68 @@ function namedInstances ({ databasePoolSize, apiRateLimit }: CompleteConfig) {
   }
 }
 
+/** What the API stands on. The order is the documentation: a plugin uses what stands above it and is closed before it. */
+async function registerServices (app: FastifyInstance, config: CompleteConfig, signal?: AbortSignal): Promise<void> {
+  await app.register(lifecycle)
+  await app.register(problems, { docs })
+  await app.register(json)
+  await app.register(health)
+  await app.register(configuration, { config })
+  await app.register(metrics)
+  await app.register(swagger, { version: '1' })
+  await app.register(redis, { url: config.redisUrl })
+  await app.register(concurrency, {
+    ...namedInstances(config),
+    redis: app.redis,
+    prefix: config.holdfastPrefix,
+    limiterKey: ({ user, ip }) => user?.sub ?? ip,
+    docs
+  })
+  await app.register(database, {
+    url: config.databaseUrl,
+    poolSize: config.databasePoolSize,
+    deadline: config.databaseConnectTimeoutMs,
+    signal,
+    guard: (work) => app.concurrency.guard('database', work)
+  })
+  await app.register(locks, { redis: app.redis, postgres: app.pg, directUrl: config.databaseDirectUrl, prefix: config.holdfastPrefix })
+  await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
+  await app.register(rateLimit, { prefix: config.holdfastPrefix })
+}
+
+/** The API, and what every route of it passes. */
+async function registerApi (app: FastifyInstance, config: CompleteConfig): Promise<void> {
+  await app.register(flags, { defaults: { enabled: config.idempotencyEnabled, percent: config.idempotencyRolloutPercent } })
+  await app.register(idempotency, {
+    store: { redis: app.redis, postgres: app.pg },
+    transactions: app.prisma,
+    principal: ({ user }) => user?.sub ?? null,
+    prefix: config.holdfastPrefix,
+    enabled: () => app.idempotencyFlag.current().enabled,
+    rolloutPercent: () => app.idempotencyFlag.current().percent,
+    docs
+  })
+  await app.register(problemPages, { prefix: docs })
+  await app.register(auth, {
+    prefix: '/api/auth',
+    expiresIn: config.jwtExpiresIn,
+    rateLimit: config.loginRateLimit,
+    demoUser: config.env === 'production' ? null : demoUser
+  })
+  await app.register(shares, { prefix: '/api/v1/shares' })
+  if (config.adminToken !== undefined) await app.register(admin, { prefix: '/api/v1/admin', token: config.adminToken })
+}
+
 /**
- * The reference server, ready to listen. The order is the documentation: a plugin uses what stands above it and is closed before it.
+ * The reference server, ready to listen.
  *
  * @throws what makes a start impossible: a wrong password, an unknown database, a failed migration
  */
 export async function buildServer (config: CompleteConfig, { logger = { level: config.logLevel }, signal }: ServerOptions = {}): Promise<FastifyInstance> {
   const app = createApp(logger)
   try {
-    await app.register(lifecycle)
-    await app.register(problems, { docs })
-    await app.register(json)
-    await app.register(health)
-    await app.register(configuration, { config })
-    await app.register(metrics)
-    await app.register(swagger, { version: '1' })
-    await app.register(redis, { url: config.redisUrl })
-    await app.register(concurrency, {
-      ...namedInstances(config),
-      redis: app.redis,
-      prefix: config.holdfastPrefix,
-      limiterKey: ({ user, ip }) => user?.sub ?? ip,
-      docs
-    })
-    await app.register(database, {
-      url: config.databaseUrl,
-      poolSize: config.databasePoolSize,
-      deadline: config.databaseConnectTimeoutMs,
-      signal,
-      guard: (work) => app.concurrency.guard('database', work)
-    })
-    await app.register(locks, { redis: app.redis, postgres: app.pg, directUrl: config.databaseDirectUrl, prefix: config.holdfastPrefix })
-    await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
-    await app.register(rateLimit, { prefix: config.holdfastPrefix })
-    await app.register(flags, { defaults: { enabled: config.idempotencyEnabled, percent: config.idempotencyRolloutPercent } })
-    await app.register(idempotency, {
-      store: { redis: app.redis, postgres: app.pg },
-      transactions: app.prisma,
-      principal: ({ user }) => user?.sub ?? null,
-      prefix: config.holdfastPrefix,
-      enabled: () => app.idempotencyFlag.current().enabled,
-      rolloutPercent: () => app.idempotencyFlag.current().percent,
-      docs
-    })
-    await app.register(problemPages, { prefix: docs })
-    await app.register(auth, {
-      prefix: '/api/auth',
-      expiresIn: config.jwtExpiresIn,
-      rateLimit: config.loginRateLimit,
-      demoUser: config.env === 'production' ? null : demoUser
-    })
-    await app.register(shares, { prefix: '/api/v1/shares' })
-    if (config.adminToken !== undefined) await app.register(admin, { prefix: '/api/v1/admin', token: config.adminToken })
+    await registerServices(app, config, signal)
+    await registerApi(app, config)
     await app.ready()
     return app
   } catch (error) {
