@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { Command } from 'ioredis'
 import type { Cluster, Redis } from 'ioredis'
 import { isCluster } from '../../redis/connection.js'
 import { withoutCommand } from '../../redis/error.js'
+import { extendScript, releaseScript } from './scripts.js'
 
 /** What the quorum asks: the two commands that redlock sends. */
 export interface Node {
@@ -66,8 +68,24 @@ export function createNode (connection: Redis | Cluster): Node {
   })
   const send = isCluster(connection) ? toCluster(connection) : toServer(connection)
   return {
-    evalsha: (sha, keys, args) => call(send('evalsha', [sha, keys, ...args])),
+    evalsha: (sha, keys, args) => call(sendKnown(send, [sha, keys, ...args])),
     eval: (script, keys, args) => call(send('eval', [script, keys, ...args]))
+  }
+}
+
+const known = new Map([extendScript, releaseScript].map((script) => [createHash('sha1').update(script).digest('hex'), script]))
+
+/**
+ * Sends the script itself where Redis does not know it. Redlock would do so too, but not once the call was given up: a lock that a silent server took
+ * when it woke would then stay until its ttl.
+ */
+async function sendKnown (send: Send, [sha, ...others]: Parameters<Send>[1]): Promise<unknown> {
+  try {
+    return await send('evalsha', [sha, ...others])
+  } catch (error) {
+    const script = known.get(sha)
+    if (script === undefined || !(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+    return await send('eval', [script, ...others])
   }
 }
 

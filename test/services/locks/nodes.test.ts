@@ -30,6 +30,16 @@ await t.test('with two of three frozen a lock cannot be had, in time, and leaves
   t.equal(await locks.using('a', {}, () => 'mine'), 'mine')
 })
 
+await t.test('a lock that a silent server takes when it wakes is given back, even where it does not know the script yet', async (t) => {
+  const { locks, servers: [server], clients: [client] } = await locked(t)
+  await locks.acquire('only the script that takes is known')
+  server?.signal('SIGSTOP')
+  await t.rejects(locks.tryUsing('a', {}, () => t.fail('it ran')), { code: 'FST_LOCKS_UNAVAILABLE' })
+  server?.signal('SIGCONT')
+  await client?.ping() // it has done what it was sent before
+  await until('the key is gone', async () => await client?.exists(keyOf('a')) === 0, 2_000)
+})
+
 await t.test('the holder is told at the end of the validity when two of three freeze', async (t) => {
   const { locks, servers } = await locked(t, { nodes: 3 })
   await t.rejects(locks.using('a', { ttl: 600 }, async ({ signal }) => {
