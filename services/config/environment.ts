@@ -51,7 +51,7 @@ const table = {
     name: 'DATABASE_POOL_SIZE',
     ...integer(1, 1_000),
     default: 10,
-    description: 'Most Postgres connections of one process'
+    description: 'Most Postgres connections of one process, besides the one of its locks'
   },
   databaseConnectTimeoutMs: {
     name: 'DATABASE_CONNECT_TIMEOUT_MS',

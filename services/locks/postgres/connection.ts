@@ -1,8 +1,5 @@
 import type { ClientConfig } from 'pg'
-import type { PgLike, PrismaLike } from './query.js'
-
-/** A pg.Pool by what is used of it, or a Prisma client. */
-export type PostgresClient = (PgLike & { options?: object }) | PrismaLike
+import type { PostgresClient } from './query.js'
 
 /** Where the server is and who we are. Nothing that says how a pool's statements are answered: the session of the locks has time limits of its own. */
 const kept = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl', 'options', 'stream'] as const

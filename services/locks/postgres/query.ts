@@ -13,6 +13,9 @@ export interface PrismaLike {
   $queryRawUnsafe: (query: string, ...values: unknown[]) => Promise<unknown>
 }
 
+/** A pg.Pool by what is used of it, or a Prisma client. */
+export type PostgresClient = (PgLike & { options?: object }) | PrismaLike
+
 export function queryOf (postgres: PgLike | PrismaLike): Query {
   if ('$queryRawUnsafe' in postgres) return async (text, values) => await postgres.$queryRawUnsafe(text, ...values) as unknown[]
   return async (text, values) => (await postgres.query(text, values)).rows
