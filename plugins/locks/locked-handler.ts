@@ -63,6 +63,7 @@ async function work (run: Run, reply: FastifyReply, handle: () => unknown): Prom
     reply.send(payload)
     payload = theReply
   }
+  if (payload === undefined && run.sending) payload = theReply // it has awaited its own answer
   if (reply.sent && reply.raw.closed) run.answered() // hijacked after its client had left
   if (payload === theReply || run.sending) await answered
   return payload

@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import type { LockRouteOptions } from '../../../plugins/locks/index.js'
 import { until } from '../../helper.js'
-import { build, gate } from './helper.js'
+import { build, gate, slowToRelease } from './helper.js'
 
 const lock: LockRouteOptions = { key: () => 'order' }
 
@@ -57,4 +57,13 @@ await t.test('a handler that goes on after it has awaited its own answer keeps t
   t.equal(await isFree(app), false)
   open()
   await until('it is free', () => isFree(app))
+})
+
+await t.test('a handler that awaits its own answer, and returns nothing, has answered', async (t) => {
+  const { postgres } = await slowToRelease(t) // the answer is still on its way when the handler has ended
+  const lines: string[] = []
+  const app = await build(t, { redis: undefined, postgres }, { logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } } })
+  app.get('/', { config: { lock } }, async (_request, reply) => { await reply.send('done') })
+  t.equal((await app.inject({ url: '/' })).body, 'done')
+  t.strictSame(lines, [])
 })
