@@ -18,6 +18,9 @@ export const fn: Rule = { expected: 'a function', accepts: (value) => typeof val
 export const oneOf = (...values: string[]): Rule =>
   ({ expected: values.map((value) => `'${value}'`).join(' or '), accepts: (value) => typeof value === 'string' && values.includes(value) })
 export const matching = (pattern: RegExp, expected: string): Rule => ({ expected, accepts: (value) => typeof value === 'string' && pattern.test(value) })
+/** Of Redis keys. */
+export const keyPrefix = matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`')
+export const abortSignal: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
 export const listOf = (rule: Rule): Rule => ({ expected: `an array, each item ${rule.expected}`, accepts: (value) => Array.isArray(value) && value.every(rule.accepts) })
 export const either = (...rules: Rule[]): Rule =>
   ({ expected: rules.map(({ expected }) => expected).join(' or '), accepts: (value) => rules.some((rule) => rule.accepts(value)) })
@@ -40,6 +43,10 @@ export function show (value: unknown): string {
   if (typeof value === 'string') return `'${value}' (string)`
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? `${JSON.stringify(value)} (array)` : 'an object'
   return `\`${String(value)}\` (${typeof value})`
+}
+
+export function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isInteger (value: unknown): value is number {

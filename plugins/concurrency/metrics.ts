@@ -2,6 +2,7 @@ import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { BreakerState } from '../../services/concurrency/circuit-breaker.js'
 import type { OwnedConcurrency } from '../../services/concurrency/index.js'
+import { instrumentsBy } from '../metrics/registry.js'
 
 type Source = Pick<OwnedConcurrency, 'waiting' | 'breakerStates'>
 
@@ -21,8 +22,7 @@ interface Instruments {
 const queueLength = 'concurrency_queue_length'
 const levels: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 }
 
-/** Applications of one process may share a registry, which takes each name once. */
-const known = new WeakMap<Registry, Instruments>()
+const instrumentsOf = instrumentsBy(queueLength, createInstruments)
 
 /** Metrics of one instance of the plugin, labelled by the names of its configuration and by nothing else. */
 export function createMetrics (registry: Registry | null, limiters: string[]): Metrics {
@@ -35,13 +35,6 @@ export function createMetrics (registry: Registry | null, limiters: string[]): M
     watch (source) { sources.add(own = source) },
     close () { if (own !== null) sources.delete(own) }
   }
-}
-
-function instrumentsOf (registry: Registry): Instruments {
-  const found = registry.getSingleMetric(queueLength) === undefined ? undefined : known.get(registry) // it may have been cleared
-  const instruments = found ?? createInstruments(registry)
-  known.set(registry, instruments)
-  return instruments
 }
 
 function createInstruments (registry: Registry): Instruments {

@@ -1,8 +1,8 @@
 import type { BreakerOptions } from '../../services/concurrency/circuit-breaker.js'
 import type { LimiterOptions } from '../../services/concurrency/rate-limiter.js'
-import { fn, invalidOption, listOf, matching, oneOf, positive, show, timer } from '../../services/options.js'
+import { fn, invalidOption, isObject, keyPrefix, listOf, matching, oneOf, positive, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
-import { isRegistry } from '../metrics/registry.js'
+import { registryRule } from '../metrics/registry.js'
 import { FST_CONCURRENCY_OPTION_INVALID } from './errors.js'
 import type { ConcurrencyOptions, LimiterRouteOptions } from './options.js'
 
@@ -21,15 +21,11 @@ const rules: Rules<ConcurrencyOptions> = {
   limiters: aRecord,
   breakers: aRecord,
   redis: { expected: 'an ioredis client', accepts: (value) => isObject(value) && 'defineCommand' in value },
-  prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
+  prefix: keyPrefix,
   storeTimeout: timer,
   limiterKey: fn,
   docs: matching(/^\S+$/, 'a URI'),
-  metrics: { expected: 'false or a prom-client Registry', accepts: (value) => value === false || isRegistry(value) }
-}
-
-function isObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  metrics: registryRule
 }
 
 /** Throws FST_CONCURRENCY_OPTION_INVALID. */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { askedFor } from './ask.js'
 import { follow, withoutStore } from './follow.js'
-import { goneOf } from './gone.js'
+import { goneOf } from '../../services/http/gone.js'
 import { contentId, scopeOf } from './identity.js'
 import { kAsked } from './types.js'
 import type { Fires, ProtectedRoute } from './types.js'
@@ -17,7 +17,7 @@ export function claimContent (request: FastifyRequest, reply: FastifyReply, rout
   if (scope === null || !principal || !print.ok) return done()
   const { fingerprint } = print
   const id = contentId(scope, principal, params, fingerprint)
-  doubleFires.begin({ contentId: id, fingerprint, window: windows.of(principal, id), gone: goneOf(reply) }, settings).then(
+  doubleFires.begin({ contentId: id, fingerprint, window: windows.of(principal, id), gone: goneOf(reply.raw) }, settings).then(
     (decision) => { follow(decision, request, reply, route, id, 'fingerprint', done) },
     (err: unknown) => { withoutStore(err, { id, fingerprint, layer: 'fingerprint' }, request, reply, route, done) }
   )

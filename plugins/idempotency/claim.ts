@@ -6,7 +6,7 @@ import { askedFor } from './ask.js'
 import { claimContent } from './claim-content.js'
 import * as errors from './errors.js'
 import { bypass, follow, refuse, withoutStore } from './follow.js'
-import { goneOf } from './gone.js'
+import { goneOf } from '../../services/http/gone.js'
 import { recordId, scopeOf } from './identity.js'
 import type { RouteSettings } from './options.js'
 import { kAsked } from './types.js'
@@ -39,7 +39,7 @@ function claimKey (request: FastifyRequest, reply: FastifyReply, route: Protecte
   const { print, params } = request[kAsked] ?? askedFor(request, route)
   if (!print.ok) return refuse(reply, route, 'key', 'invalid', bodyError(print, settings))
   const { fingerprint } = print
-  const question: Question = { id: recordId(scope, params, request.method, route, parsed.key), fingerprint, layer: 'key', gone: goneOf(reply) }
+  const question: Question = { id: recordId(scope, params, request.method, route, parsed.key), fingerprint, layer: 'key', gone: goneOf(reply.raw) }
   const known = route.engine.recall(question.id, fingerprint)
   if (known !== null) return follow(known, request, reply, route, parsed.key, 'key', done)
   route.engine.begin(question, settings).then(

@@ -4,6 +4,7 @@ import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
 import { noObserver, outcomes } from '../../services/idempotency/observer.js'
 import type { Layer, Observer, Outcome } from '../../services/idempotency/observer.js'
 import { createHistogram } from '../../services/metrics/histogram.js'
+import { instrumentsBy } from '../metrics/registry.js'
 
 type Engine = Pick<IdempotencyEngine, 'inFlight' | 'waiters'>
 
@@ -34,8 +35,7 @@ const buckets = {
   lag: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 }
 
-/** Applications of one process may share a registry, which takes each name once. */
-const known = new WeakMap<Registry, Instruments>()
+const instrumentsOf = instrumentsBy(requests, createInstruments)
 
 /** Metrics of one instance of the plugin. They are labelled by what there is few of: never by key, user or route. */
 export function createMetrics (registry: Registry | null): Metrics {
@@ -48,13 +48,6 @@ export function createMetrics (registry: Registry | null): Metrics {
     watch (engine) { source.engine = engine },
     close () { sources.delete(source) }
   }
-}
-
-function instrumentsOf (registry: Registry): Instruments {
-  const found = registry.getSingleMetric(requests) === undefined ? undefined : known.get(registry) // it may have been cleared
-  const instruments = found ?? createInstruments(registry)
-  known.set(registry, instruments)
-  return instruments
 }
 
 function createInstruments (registry: Registry): Instruments {

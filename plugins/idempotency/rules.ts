@@ -1,8 +1,8 @@
 import { isReplayable } from '../../services/idempotency/policy.js'
-import { between, boolean, either, fn, invalidOption, listOf, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
+import { between, boolean, either, fn, invalidOption, isObject, keyPrefix, listOf, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { canTransact } from '../../services/idempotency/transact.js'
-import { isRegistry } from '../metrics/registry.js'
+import { registryRule } from '../metrics/registry.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
 import { defaults, defined, hasPostgres } from './settings.js'
@@ -45,11 +45,11 @@ const rules: Rules<IdempotencyOptions> = {
   methods: listOf(methodName),
   maxWaiters: positive('requests'),
   localCache: { expected: '{ maxRecords, maxBytes }, each an integer from 0 on', accepts: isCache },
-  prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
+  prefix: keyPrefix,
   enabled: either(rolloutRules.enabled, fn),
   rolloutPercent: either(rolloutRules.rolloutPercent, fn),
   docs: matching(/^\S+$/, 'a URI'),
-  metrics: { expected: 'false or a prom-client Registry', accepts: (value) => value === false || isRegistry(value) }
+  metrics: registryRule
 }
 
 function isCache (value: unknown): boolean {
@@ -66,10 +66,6 @@ function isWindow (value: unknown): boolean {
 
 function isDuration (value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) > 0
-}
-
-function isObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isStoreOption (value: unknown): boolean {

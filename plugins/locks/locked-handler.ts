@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { goneOf } from '../../services/http/gone.js'
 import type { Grant } from '../../services/locks/grant.js'
 import type { Locks } from '../../services/locks/locks.js'
 import { FST_LOCKS_BUSY, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE } from './errors.js'
@@ -22,9 +23,10 @@ const theReply = Symbol('reply')
  */
 export function createLockedHandler (handler: RouteHandlerMethod, { locks, config }: LockedHandlerDeps): RouteHandlerMethod {
   const { key, onBusy = defaults.onBusy, wait = defaults.wait, ...others } = config
+  // A client that is gone waits no longer. What runs already goes on.
   return async function (this: FastifyInstance, request, reply) {
     let payload: unknown
-    const using: Promise<void> = locks.using(key(request), { ...others, wait, signal: goneOf(reply) }, async (grant) => {
+    const using: Promise<void> = locks.using(key(request), { ...others, wait, signal: goneOf(reply.raw)() }, async (grant) => {
       const run = begin(request, grant, using)
       payload = await work(run, reply, () => handler.call(this, request, reply))
     })
@@ -112,12 +114,4 @@ function isTimedOut (request: FastifyRequest): boolean {
 function isStream (payload: unknown): boolean {
   if (typeof payload !== 'object' || payload === null) return false
   return ('pipe' in payload && typeof payload.pipe === 'function') || payload instanceof ReadableStream || payload instanceof Response
-}
-
-/** A client that is gone waits no longer. What runs already goes on. */
-function goneOf ({ raw }: FastifyReply): AbortSignal {
-  if (raw.destroyed) return AbortSignal.abort(new Error('the client is gone'))
-  const controller = new AbortController()
-  raw.once('close', () => { controller.abort(new Error('the client is gone')) })
-  return controller.signal
 }

@@ -4,6 +4,7 @@ import type { LockService } from '../../services/locks/locks.js'
 import { noObserver, results } from '../../services/locks/observer.js'
 import type { BackendName, Observer } from '../../services/locks/observer.js'
 import { createHistogram } from '../../services/metrics/histogram.js'
+import { instrumentsBy } from '../metrics/registry.js'
 
 type Source = Pick<LockService, 'held' | 'waiters'>
 
@@ -29,15 +30,12 @@ const buckets = {
   hold: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 }
 
-/** Applications of one process may share a registry, which takes each name once. */
-const known = new WeakMap<Registry, Instruments>()
+const instrumentsOf = instrumentsBy(acquired, createInstruments)
 
 /** Metrics of one instance of the plugin. None is labelled by the name of a lock. */
 export function createMetrics (registry: Registry | null): Metrics {
   if (registry === null) return { observer: noObserver, watch () {}, close () {} }
-  const found = registry.getSingleMetric(acquired) === undefined ? undefined : known.get(registry) // it may have been cleared
-  const { observer, sources } = found ?? createInstruments(registry)
-  known.set(registry, { observer, sources })
+  const { observer, sources } = instrumentsOf(registry)
   let source: Source | null = null
   return {
     observer,

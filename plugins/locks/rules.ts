@@ -1,7 +1,7 @@
 import { backendRule, ttlRule, waitRule } from '../../services/locks/settings.js'
-import { boolean, fn, invalidOption, matching, show } from '../../services/options.js'
+import { boolean, fn, invalidOption, isObject, keyPrefix, matching, show } from '../../services/options.js'
 import type { Rules } from '../../services/options.js'
-import { isRegistry } from '../metrics/registry.js'
+import { registryRule } from '../metrics/registry.js'
 import { FST_LOCKS_OPTION_INVALID } from './errors.js'
 import type { LockRouteOptions, LocksOptions } from './options.js'
 
@@ -22,9 +22,9 @@ const rules: Rules<LocksOptions> = {
   redis: { expected: 'an ioredis client, or an array of 1, 3 or 5', accepts: (value) => isClient(value) || (Array.isArray(value) && quorums.includes(value.length) && value.every(isClient)) },
   postgres: { expected: 'a pg.Pool or a Prisma client', accepts: (value) => isObject(value) && ('query' in value || '$queryRawUnsafe' in value) },
   directUrl: matching(/^postgres(ql)?:\/\/./, 'a URL of Postgres, postgres://…'),
-  prefix: matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`'),
+  prefix: keyPrefix,
   closeTimeout: waitRule,
-  metrics: { expected: 'false or a prom-client Registry', accepts: (value) => value === false || isRegistry(value) }
+  metrics: registryRule
 }
 
 /** Throws FST_LOCKS_OPTION_INVALID. */
@@ -54,8 +54,4 @@ function missing ({ key, fencing, backend }: Partial<LockRouteOptions>, options:
 
 function isClient (value: unknown): boolean {
   return isObject(value) && 'duplicate' in value
-}
-
-function isObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,6 +1,7 @@
 import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhen } from 'cockatiel'
 import { FST_CONCURRENCY_CIRCUIT_OPEN } from './errors.js'
-import { abortSignal, checkOptions, runWithin } from './work.js'
+import { abortSignal } from '../options.js'
+import { checkOptions, runWithin } from './work.js'
 import type { Work } from './work.js'
 
 export interface BreakerOptions {

@@ -1,7 +1,7 @@
-import { fn as aFunction, positive, timer } from '../options.js'
+import { abortSignal, fn as aFunction, positive, timer } from '../options.js'
 import type { Rules } from '../options.js'
 import { abortedError, FST_CONCURRENCY_CLOSED } from './errors.js'
-import { abortSignal, checkOptions } from './work.js'
+import { checkOptions } from './work.js'
 
 export interface RetryOptions {
   /**

@@ -1,4 +1,4 @@
-import { between, boolean, either, invalidOption, longestTimer, timer } from '../options.js'
+import { abortSignal, between, boolean, either, invalidOption, longestTimer, timer } from '../options.js'
 import type { Rule, Rules } from '../options.js'
 import { FST_CONCURRENCY_CLOSED, FST_CONCURRENCY_OPTION_INVALID, FST_CONCURRENCY_OVERDUE } from './errors.js'
 
@@ -23,7 +23,6 @@ export type Work<T> = (signal: AbortSignal) => Promise<T> | T
 
 export const defaultTimeout = 30_000
 
-export const abortSignal: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
 const forEver: Rule = { expected: 'Infinity', accepts: (value) => value === Infinity }
 
 export const runRules: Rules<RunOptions> = {

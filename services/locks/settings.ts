@@ -1,5 +1,5 @@
-import { between, boolean, invalidOption, longestTimer, oneOf } from '../options.js'
-import type { Rule, Rules } from '../options.js'
+import { abortSignal, between, boolean, invalidOption, longestTimer, oneOf } from '../options.js'
+import type { Rules } from '../options.js'
 import { FST_LOCKS_USAGE } from './errors.js'
 
 export interface LockOptions {
@@ -31,15 +31,13 @@ export interface LockOptions {
 
 export const lockDefaults = Object.freeze({ ttl: 10_000, wait: 5_000 })
 
-export const signalRule: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
-
 /** A shorter ttl would be over before a slow node has answered the extension. */
 export const ttlRule = between(100, longestTimer, 'ms')
 export const waitRule = between(0, longestTimer, 'ms')
 export const backendRule = oneOf('redis', 'postgres')
 /** More often would be a load and no net. */
 export const intervalRule = between(5, longestTimer, 'ms')
-const rules: Rules<LockOptions> = { ttl: ttlRule, wait: waitRule, interval: intervalRule, signal: signalRule, fencing: boolean, backend: backendRule }
+const rules: Rules<LockOptions> = { ttl: ttlRule, wait: waitRule, interval: intervalRule, signal: abortSignal, fencing: boolean, backend: backendRule }
 
 /** Throws FST_LOCKS_USAGE. */
 export function checkLockOptions (options: LockOptions): void {

@@ -96,13 +96,13 @@ const faultKinds: [[string, Inject], ...Array<[string, Inject]>] = [
   ['latency', async (setup, random) => {
     const proxy = proxyOf(setup, random)
     proxy?.delay(random() * 80)
-    await sleep(random() * 300)
+    await sleep(random() * 300) // how long the fault lasts
     proxy?.heal()
   }],
   ['black hole', async (setup, random) => {
     const proxy = proxyOf(setup, random)
     proxy?.blackHole(anyOf(['up', 'down', undefined] as const satisfies unknown[], random))
-    await sleep(random() * 300)
+    await sleep(random() * 300) // how long the fault lasts
     proxy?.heal()
   }],
   ['pause', async ({ one, two }, random) => {
@@ -110,7 +110,7 @@ const faultKinds: [[string, Inject], ...Array<[string, Inject]>] = [
     if (stopped.size > 0) return
     stopped.add(instance.pid)
     instance.signal('SIGSTOP')
-    await sleep(random() * 300)
+    await sleep(random() * 300) // how long the pause lasts
     instance.signal('SIGCONT')
     stopped.delete(instance.pid)
   }],

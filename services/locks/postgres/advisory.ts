@@ -1,10 +1,10 @@
-import { boolean, invalidOption } from '../../options.js'
+import { abortSignal, boolean, invalidOption } from '../../options.js'
 import type { Rules } from '../../options.js'
 import type { LockBackend } from '../backend.js'
 import { FST_LOCKS_TIMEOUT, FST_LOCKS_USAGE } from '../errors.js'
 import type { Grant } from '../grant.js'
 import type { LockService, Routine } from '../locks.js'
-import { intervalRule, signalRule, waitRule } from '../settings.js'
+import { intervalRule, waitRule } from '../settings.js'
 import type { LockOptions } from '../settings.js'
 import { isTransaction } from './query.js'
 import type { Transaction } from './query.js'
@@ -66,7 +66,7 @@ export interface AdvisoryLocksDeps {
 const rules: Rules<AdvisoryOptions> = {
   timeout: waitRule,
   interval: intervalRule,
-  signal: signalRule,
+  signal: abortSignal,
   transaction: { expected: 'a pg client or a Prisma client in a transaction', accepts: isTransaction },
   fencing: boolean
 }

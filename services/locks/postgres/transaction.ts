@@ -37,7 +37,7 @@ export async function tryInTransaction (query: Query, name: string, { namespace 
 }
 
 /**
- * Asks for the lock in the caller's transaction, to be waited for as any other. Nothing gives it back but the end of the transaction. A statement that
+ * Asks for the lock in the caller's transaction, to be waited for like all others. Nothing gives it back but the end of the transaction. A statement that
  * fails is not repeated: the transaction is lost with it.
  */
 export function attemptIn (transaction: Transaction, options: TransactionLockOptions): LockBackend['attempt'] {

@@ -12,7 +12,7 @@ import { build, untilWaiting } from './helper.js'
 
 const force = { reason: 'it hangs', by: 'admin' }
 
-await t.test('a lock of Postgres is a lock as any other: waited for, several at once, with a token, counted', async (t) => {
+await t.test('a lock of Postgres is a lock like those of Redis: waited for, several at once, with a token, counted', async (t) => {
   const [postgres, metrics] = [await testPool(t), new Registry()]
   const [app, other] = [await build(t, { postgres, prefix: 'a', metrics }), await build(t, { postgres, prefix: 'a' })]
   const order: string[] = []

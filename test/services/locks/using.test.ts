@@ -4,7 +4,7 @@ import { callsOf } from '../idempotency/link.js'
 import { createLocks } from '../../../services/locks/locks.js'
 import { noObserver } from '../../../services/locks/observer.js'
 import { silentLog } from '../../../services/log.js'
-import { until } from '../../helper.js'
+import { gate, until } from '../../helper.js'
 import { blockFor, keyOf, locked } from './helper.js'
 
 await t.test('two commands for an uncontended lock, and nothing is left', async (t) => {
@@ -138,8 +138,10 @@ await t.test('the same name nested is a mistake of the program, another one is n
     await t.rejects(locks.acquire(['c', 'a']), { code: 'FST_LOCKS_USAGE' })
     await locks.using('c', {}, async () => { await t.rejects(locks.tryUsing('a', {}, () => {}), { code: 'FST_LOCKS_USAGE' }) })
   })
+  const over = gate()
   let later: Promise<unknown> = Promise.resolve()
-  await locks.using('a', {}, async () => { later = sleep(50).then(() => locks.using('a', {}, () => 'free')) })
+  await locks.using('a', {}, async () => { later = over.opened.then(() => locks.using('a', {}, () => 'free')) })
+  over.open()
   t.equal(await later, 'free', 'what outlives the lock may take it')
 })
 
