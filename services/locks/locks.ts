@@ -72,20 +72,24 @@ export function createLocks (deps: LocksDeps): LockService {
   }
   return {
     using,
-    async tryUsing (names, options, routine) {
-      let ran = false
-      try {
-        return { acquired: true, value: await using(names, { ...options, wait: 0 }, (grant) => { ran = true; return routine(grant) }) }
-      } catch (error) {
-        if (!ran && error instanceof FST_LOCKS_TIMEOUT) return { acquired: false }
-        throw error
-      }
-    },
+    tryUsing: tryUsingBy(using),
     acquire: async (names, options = {}) => (await take(names, options)).grant,
     drain: taking.drain,
     close: taking.close,
     held: taking.held,
     waiters: taking.waiters
+  }
+}
+
+function tryUsingBy (using: Locks['using']): Locks['tryUsing'] {
+  return async (names, options, routine) => {
+    let ran = false
+    try {
+      return { acquired: true, value: await using(names, { ...options, wait: 0 }, (grant) => { ran = true; return routine(grant) }) }
+    } catch (error) {
+      if (!ran && error instanceof FST_LOCKS_TIMEOUT) return { acquired: false }
+      throw error
+    }
   }
 }
 

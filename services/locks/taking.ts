@@ -36,22 +36,15 @@ export interface Taking {
 export function createTaking (deps: LocksDeps): Taking {
   const { log, observer, nextToken } = deps
   const waitings = new Map(deps.backends.map((backend) => [backend.name, createWaiting({ backend, log })]))
-  const open = new Set<Taken>()
-  let onGivenBack = (): void => {}
+  const account = createAccount(deps)
 
-  const waitingOf = (backend: BackendName): Waiting => {
+  function waitingOf (backend: BackendName): Waiting {
     const waiting = waitings.get(backend)
     if (waiting === undefined) throw new FST_LOCKS_USAGE(`the backend '${backend}' needs the option \`${backend}\` of the plugin`)
     return waiting
   }
-  const grantOf = ({ hold, details }: Waited, token: bigint | null, backend: BackendName): Taken => {
-    const onDone = (): void => {
-      open.delete(taken)
-      onGivenBack()
-    }
-    const taken: Taken = { ...createGrant({ hold, details, token, ...listeners(deps, backend, details, onDone) }), backend, details }
-    open.add(taken)
-    return taken
+  function drain (): void {
+    for (const waiting of waitings.values()) waiting.stop(new Error('the server stops'))
   }
   return {
     async take (names, { wait, fencing, backend, ...others }) {
@@ -62,29 +55,27 @@ export function createTaking (deps: LocksDeps): Taking {
         const token = fencing && nextToken !== null ? await tokenFor(waited, nextToken) : waited.hold.token ?? null
         observer.asked(backend, 'acquired', performance.now() - start)
         log.debug({ names, backend, waited: waited.details.waited }, 'the lock is held')
-        return grantOf(waited, token, backend)
+        return account.open(waited, token, backend)
       } catch (error) {
-        const result = resultOf(error)
-        const waited = performance.now() - start
-        if (result !== null) observer.asked(backend, result, waited)
-        if (wait > 0 && (result === 'busy' || result === 'unavailable')) log.warn({ names, backend, waited: Math.round(waited), err: error }, 'the lock was not had')
+        tellRefusal(deps, error, { names, backend, wait, waited: performance.now() - start })
         throw error
       }
     },
     drain,
     async close (timeout) {
       drain()
-      await untilEmpty(timeout)
-      for (const { lose } of open) lose(new Error('the server stopped while it was held: it ends by itself'))
+      await account.settle(timeout)
       await Promise.all([...waitings.values()].map((waiting) => waiting.settled()))
     },
-    held: (backend) => [...open].filter((taken) => taken.backend === backend).length,
+    held: account.held,
     waiters: (backend) => waitings.get(backend)?.waiters() ?? 0
   }
+}
 
-  function drain (): void {
-    for (const waiting of waitings.values()) waiting.stop(new Error('the server stops'))
-  }
+/** What is held, until it is given back. */
+function createAccount (deps: LocksDeps) {
+  const open = new Set<Taken>()
+  let onGivenBack = (): void => {}
 
   async function untilEmpty (timeout: number): Promise<void> {
     if (open.size === 0) return
@@ -97,6 +88,29 @@ export function createTaking (deps: LocksDeps): Taking {
       }
     })
   }
+  return {
+    open ({ hold, details }: Waited, token: bigint | null, backend: BackendName): Taken {
+      const onDone = (): void => {
+        open.delete(taken)
+        onGivenBack()
+      }
+      const taken: Taken = { ...createGrant({ hold, details, token, ...listeners(deps, backend, details, onDone) }), backend, details }
+      open.add(taken)
+      return taken
+    },
+    /** Tells those that are left after the timeout, ms. */
+    async settle (timeout: number): Promise<void> {
+      await untilEmpty(timeout)
+      for (const { lose } of open) lose(new Error('the server stopped while it was held: it ends by itself'))
+    },
+    held: (backend: BackendName) => [...open].filter((taken) => taken.backend === backend).length
+  }
+}
+
+function tellRefusal ({ log, observer }: LocksDeps, err: unknown, { names, backend, wait, waited }: { names: readonly string[], backend: BackendName, wait: number, waited: number }): void {
+  const result = resultOf(err)
+  if (result !== null) observer.asked(backend, result, waited)
+  if (wait > 0 && (result === 'busy' || result === 'unavailable')) log.warn({ names, backend, waited: Math.round(waited), err }, 'the lock was not had')
 }
 
 function listeners ({ log, observer }: LocksDeps, backend: BackendName, { names }: LockDetails, onDone: () => void): Pick<GrantDeps, 'onLost' | 'onEnded' | 'onReleaseFailed'> {

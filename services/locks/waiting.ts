@@ -51,41 +51,20 @@ interface Asked {
 const shortest = 25
 const longest = 500
 
+export interface WaitingDeps {
+  backend: LockBackend
+  log: Log
+}
+
 /** Waits over any backend. */
-export function createWaiting ({ backend, log }: { backend: LockBackend, log: Log }): Waiting {
-  const queues = new Map<string, Queue>()
+export function createWaiting (deps: WaitingDeps): Waiting {
+  const { backend, log } = deps
   const late = createLate(log)
   const going = new Set<Ending>()
   let stopped: { reason: unknown } | null = null
-  let waiters = 0
 
-  const ask = async (asked: Asked): Promise<Hold | null> => {
-    if (asked.ending.why() !== null) return null
-    asked.attempts++
-    const attempt = asked.attempt(asked.names, withSignal({ ttl: asked.ttl }, asked.ending.signal))
-    const answer = await Promise.race([attempt, asked.ending.ended])
-    if (answer !== null) asked.last = answer
-    if (asked.ending.why() !== null) {
-      late.giveBack(attempt, asked.names)
-      return null
-    }
-    return answer?.outcome === 'granted' ? answer.hold : null
-  }
-  const stand = async (asked: Asked): Promise<Hold | null> => {
-    const { names } = asked
-    const key = keyOf(names)
-    const queue = queues.get(key) ?? createQueue({ backend, names, log, onEmpty: () => { queues.delete(key) } })
-    queues.set(key, queue)
-    waiters++
-    try {
-      await Promise.race([queue.join(asked), asked.ending.ended])
-      return await lookUntilEnded(queue, asked, ask)
-    } finally {
-      waiters--
-      asked.last ??= queue.last
-      queue.leave(asked)
-    }
-  }
+  const ask = (asked: Asked): Promise<Hold | null> => askOnce(asked, late)
+  const lines = createLines(deps, ask)
   return {
     async take (names, { ttl, wait, signal, interval, attempt = backend.attempt }) {
       const ending = createEnding(wait, signal)
@@ -94,8 +73,8 @@ export function createWaiting ({ backend, log }: { backend: LockBackend, log: Lo
       if (stopped !== null) ending.abort(stopped.reason)
       try {
         // Who comes while others stand in line stands behind them.
-        const first = wait > 0 && queues.has(keyOf(names)) ? null : await ask(asked)
-        const hold = first ?? (wait > 0 ? await stand(asked) : null)
+        const first = wait > 0 && lines.has(names) ? null : await ask(asked)
+        const hold = first ?? (wait > 0 ? await lines.stand(asked) : null)
         if (hold === null) throw refusal(asked)
         return { hold, details: detailsOf(asked) }
       } finally {
@@ -103,7 +82,7 @@ export function createWaiting ({ backend, log }: { backend: LockBackend, log: Lo
         ending.clear()
       }
     },
-    waiters: () => waiters,
+    waiters: lines.waiters,
     stop (reason) {
       stopped = { reason }
       for (const ending of going) ending.abort(reason)
@@ -111,6 +90,47 @@ export function createWaiting ({ backend, log }: { backend: LockBackend, log: Lo
     settled: late.settled
   }
 }
+
+/** Asks once, unless the wait has ended. */
+async function askOnce (asked: Asked, late: Late): Promise<Hold | null> {
+  if (asked.ending.why() !== null) return null
+  asked.attempts++
+  const attempt = asked.attempt(asked.names, withSignal({ ttl: asked.ttl }, asked.ending.signal))
+  const answer = await Promise.race([attempt, asked.ending.ended])
+  if (answer !== null) asked.last = answer
+  if (asked.ending.why() !== null) {
+    late.giveBack(attempt, asked.names)
+    return null
+  }
+  return answer?.outcome === 'granted' ? answer.hold : null
+}
+
+/** A queue for each set of names that somebody waits for. */
+function createLines ({ backend, log }: WaitingDeps, ask: (asked: Asked) => Promise<Hold | null>) {
+  const queues = new Map<string, Queue>()
+  let waiters = 0
+  return {
+    has: (names: readonly string[]) => queues.has(keyOf(names)),
+    waiters: () => waiters,
+    async stand (asked: Asked): Promise<Hold | null> {
+      const { names } = asked
+      const key = keyOf(names)
+      const queue = queues.get(key) ?? createQueue({ backend, names, log, onEmpty: () => { queues.delete(key) } })
+      queues.set(key, queue)
+      waiters++
+      try {
+        await Promise.race([queue.join(asked), asked.ending.ended])
+        return await lookUntilEnded(queue, asked, ask)
+      } finally {
+        waiters--
+        asked.last ??= queue.last
+        queue.leave(asked)
+      }
+    }
+  }
+}
+
+type Late = ReturnType<typeof createLate>
 
 /** Gives back what is granted when nobody waits for it any more. */
 function createLate (log: Log) {

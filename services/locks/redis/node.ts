@@ -21,11 +21,24 @@ const silence = 250
 const stall = 50
 const grace = 100
 
+/** By their hashes. That of redlock, which takes, is not needed here: what was not known was not taken. */
+const known = new Map([extendScript, releaseScript].map((script) => [createHash('sha1').update(script).digest('hex'), script]))
+
 /**
  * One node of the quorum. A node that has fallen silent is not waited for until it answers something. It is still told everything, in order, so
  * that a lock which it takes when it wakes is given back right after.
  */
 export function createNode (connection: Redis | Cluster): Node {
+  const call = createCalls()
+  const send = isCluster(connection) ? toCluster(connection) : toServer(connection)
+  return {
+    evalsha: (sha, keys, args) => call(sendKnown(send, [sha, keys, ...args])),
+    eval: (script, keys, args) => call(send('eval', [script, keys, ...args]))
+  }
+}
+
+/** Ends with the answer, or when nothing was heard for too long. */
+function createCalls (): (answer: Promise<unknown>) => Promise<unknown> {
   const owed = new Set<(error: Error) => void>()
   let silent = false
   let heardAt = 0
@@ -52,28 +65,15 @@ export function createNode (connection: Redis | Cluster): Node {
       else giveUp()
     }, ms).unref()
   }
-  const call = (answer: Promise<unknown>): Promise<unknown> => new Promise((resolve, reject) => {
+  return (answer) => new Promise((resolve, reject) => {
     const isSilent = silent
     if (owed.size === 0) heardAt = performance.now()
     owed.add(reject)
-    answer.then((value) => {
-      heard(reject)
-      resolve(value)
-    }, (error: unknown) => {
-      heard(reject)
-      reject(withoutCommand(error))
-    })
+    answer.then((value) => { heard(reject); resolve(value) }, (error: unknown) => { heard(reject); reject(withoutCommand(error)) })
     if (isSilent) giveUp()
     else if (timer === undefined) watch(silence)
   })
-  const send = isCluster(connection) ? toCluster(connection) : toServer(connection)
-  return {
-    evalsha: (sha, keys, args) => call(sendKnown(send, [sha, keys, ...args])),
-    eval: (script, keys, args) => call(send('eval', [script, keys, ...args]))
-  }
 }
-
-const known = new Map([extendScript, releaseScript].map((script) => [createHash('sha1').update(script).digest('hex'), script]))
 
 /**
  * Sends the script itself where Redis does not know it. Redlock would do so too, but not once the call was given up: a lock that a silent server took
