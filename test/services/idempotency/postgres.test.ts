@@ -128,7 +128,7 @@ await over('lifetime tells decided records from mirrored ones', async (t, store)
   t.ok(await store.lifetime('all') > 80_000)
   await store.finish([done(newClaim({ retention: 30_000 }))], 'postgres')
   const decided = await store.lifetime('decided')
-  t.ok(decided > 20_000 && decided <= 30_000, `${decided}`)
+  t.ok(decided > 20_000 && decided <= 30_000.5, `${decided}`) // the column rounds to whole ms, also upwards
 })
 
 await over('a mirrored record that is claimed anew counts as decided here', async (t, store) => {
