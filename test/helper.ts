@@ -28,7 +28,12 @@ export async function testDatabase (t: Test, template = templateDatabase): Promi
 }
 
 export async function testPool (t: Test): Promise<pg.Pool> {
-  const pool = new pg.Pool({ connectionString: await testDatabase(t), max: 20 })
+  return openPool(t, await testDatabase(t), 20)
+}
+
+/** Ended with the test. */
+export function openPool (t: Test, connectionString: string, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString, max })
   // A connection that is still closing when its database is dropped is told so.
   pool.on('error', (error) => { if (!pool.ending) throw error })
   pool.on('connect', (client) => client.on('error', (error) => { if (!pool.ending) throw error }))

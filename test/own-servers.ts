@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Redis } from 'ioredis'
@@ -13,6 +14,7 @@ import { until } from './helper.js'
 /** A server that belongs to one test, to be ended and started again on its port. */
 export interface OwnServer {
   url: string
+  /** Nothing, where it was killed. */
   signal: (signal: NodeJS.Signals) => void
   /** Ends it as a crash would, and waits until it is gone. */
   kill: () => Promise<void>
@@ -45,16 +47,19 @@ async function own (t: Test, start: (port?: number) => Promise<Started>): Promis
   let running = await start()
   const { url, port } = running
   t.teardown(() => running.stop())
-  const signal = (name: NodeJS.Signals): void => { process.kill(running.pid, name) }
+  let isKilled = false
+  const signal = (name: NodeJS.Signals): void => { if (!isKilled) process.kill(running.pid, name) }
   return {
     url,
     signal,
     async kill () {
       signal('SIGKILL')
+      isKilled = true
       await running.stop() // waits for its end
     },
     async start () {
       running = await start(port)
+      isKilled = false
     }
   }
 }
@@ -69,21 +74,97 @@ async function temporary (t: Test): Promise<string> {
   return directory
 }
 
-/** A Cluster of one node, which checks slots as one of many does. Resolves with its port. */
-export async function ownCluster (t: Test): Promise<number> {
-  const directory = await mkdtemp(join(tmpdir(), 'holdfast-cluster-'))
+/** A redis-server with arguments of its own, without persistence. */
+async function ownProcess (t: Test, args: (directory: string) => Promise<string[]>): Promise<OwnServer> {
+  const directory = await temporary(t)
   const [port, { path, env }] = [await freePort(), await findRedis({ cacheDirectory: redisBinaries, log: () => {} })]
-  const args = ['--port', String(port), '--cluster-port', String(await freePort()), '--bind', '127.0.0.1', '--cluster-announce-ip', '127.0.0.1', '--cluster-enabled', 'yes', '--save', '', '--dir', directory]
-  const server = spawn(path, args, { env: { ...process.env, ...env }, stdio: 'ignore' })
-  t.teardown(async () => {
-    server.kill('SIGKILL')
-    await once(server, 'exit')
-    await rm(directory, { recursive: true, force: true })
+  const all = [...await args(directory), '--port', String(port), '--bind', '127.0.0.1', '--dir', directory]
+  const launch = (): ChildProcess => spawn(path, all, { env: { ...process.env, ...env }, stdio: 'ignore' })
+  let child = launch()
+  const server: OwnServer = {
+    url: `redis://127.0.0.1:${port}`,
+    signal (name) { child.kill(name) },
+    async kill () {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+    async start () {
+      child = launch()
+      await withRedis(server, (redis) => redis.ping())
+    }
+  }
+  t.teardown(server.kill)
+  await withRedis(server, (redis) => redis.ping())
+  return server
+}
+
+/** With a client for this one call, which waits until the server answers. */
+export async function withRedis<T> ({ url }: { url: string }, call: (redis: Redis) => Promise<T>): Promise<T> {
+  const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 20 })
+  redis.on('error', () => {}) // until it has started
+  try {
+    return await call(redis)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+export interface OwnCluster {
+  /** Of the first master. */
+  port: number
+  masters: OwnServer[]
+}
+
+/** A Cluster of masters, which have an equal part of the slots each. One checks slots as one of many does. */
+export async function ownCluster (t: Test, count = 1): Promise<OwnCluster> {
+  const masters = await Promise.all(Array.from({ length: count }, () => ownProcess(t, async () => ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort()),
+    '--cluster-announce-ip', '127.0.0.1', '--save', ''])))
+  const [first] = masters
+  if (first === undefined) throw new TypeError('a Cluster has a master at least')
+  const firstSlot = (index: number): number => Math.floor(16_384 * index / count)
+  for (const [index, master] of masters.entries()) {
+    await withRedis(master, async (node) => {
+      await node.cluster('SET-CONFIG-EPOCH', index + 1)
+      await node.cluster('ADDSLOTSRANGE', firstSlot(index), firstSlot(index + 1) - 1)
+      const [, bus] = await node.config('GET', 'cluster-port') as string[]
+      if (master !== first) await withRedis(first, (meeting) => meeting.call('CLUSTER', 'MEET', '127.0.0.1', new URL(master.url).port, String(bus)))
+    })
+  }
+  for (const master of masters) await withRedis(master, (node) => served(node, count))
+  return { port: Number(new URL(first.url).port), masters }
+}
+
+async function served (node: Redis, count: number): Promise<void> {
+  await until('the cluster serves', async () => {
+    const info = String(await node.cluster('INFO'))
+    return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${count}`)
   })
-  const node = new Redis(port, '127.0.0.1')
-  node.on('error', () => {}) // until it has started
-  await node.cluster('ADDSLOTSRANGE', 0, 16_383)
-  await until('the cluster serves', async () => String(await node.cluster('INFO')).includes('cluster_state:ok'))
-  node.disconnect()
-  return port
+}
+
+export interface OwnSentinel {
+  /** Of the sentinel, which knows the master as `main`. */
+  port: number
+  master: OwnServer
+  replica: OwnServer
+}
+
+/** A master, its replica, and one sentinel that takes a master which says nothing for 300 ms for dead. */
+export async function ownSentinel (t: Test): Promise<OwnSentinel> {
+  const [master, replica] = [await ownRedis(t), await ownRedis(t)]
+  const { port } = new URL(master.url)
+  await withRedis(replica, async (redis) => {
+    await redis.replicaof('127.0.0.1', Number(port))
+    await until('the replica follows', async () => (await redis.info('replication')).includes('master_link_status:up'))
+  })
+  const sentinel = await ownProcess(t, async (directory) => {
+    const config = join(directory, 'sentinel.conf')
+    await writeFile(config, `sentinel monitor main 127.0.0.1 ${port} 1\nsentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n`)
+    return [config, '--sentinel']
+  })
+  await withRedis(sentinel, (redis) => until('the sentinel knows both', async () => {
+    const replicas = await redis.call('SENTINEL', 'REPLICAS', 'main') as unknown[]
+    return replicas.length === 1
+  }))
+  return { port: Number(new URL(sentinel.url).port), master, replica }
 }

@@ -16,7 +16,7 @@ export const aborting: StorePromise[] = [
     const [claim, client] = [newClaim(), new AbortController()]
     await store.claim(claim)
     const [wait, other] = [startWait(store, claim, client.signal), startWait(store, claim, signal)]
-    await delay(100, undefined, { signal })
+    await delay(100, undefined, { signal }) // no store tells that a wait has begun
     assert.equal(wait.isOver(), false)
     client.abort(reason)
     await assertAborted(soon(wait.ended))
@@ -37,7 +37,7 @@ export const aborting: StorePromise[] = [
     for (const claim of [finished, aborted]) await store.claim(claim)
     const before = timers()
     const waits = [...startWaits(store, finished, signal), ...startWaits(store, aborted, client.signal)]
-    await delay(100, undefined, { signal })
+    await delay(100, undefined, { signal }) // no store tells that a wait has begun
     await store.complete(finished, response)
     client.abort(reason)
     await soon(Promise.allSettled(waits))

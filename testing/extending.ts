@@ -29,7 +29,7 @@ export const extending: StorePromise[] = [
     const extended = await store.extend([claim])
     if (performance.now() > firstEnd) return false
     assert.deepEqual(extended, [true])
-    await delay(lease * 0.55, undefined, { signal })
+    await delay(lease * 0.55, undefined, { signal }) // as above
     const found = await store.claim(again(claim))
     if (performance.now() > secondEnd) return false
     assertRunning(found, claim)

@@ -41,7 +41,7 @@ export async function until<T> (signal: AbortSignal, probe: () => Promise<T | nu
   for (;;) {
     const value = await probe()
     if (value !== null) return value
-    await delay(10, undefined, { signal })
+    await delay(10, undefined, { signal }) // between two looks
   }
 }
 

@@ -13,7 +13,7 @@ export const retention: StorePromise[] = [
     await delay(retention * 0.55, undefined, { signal }) // the passing of time is the subject
     const end = performance.now() + retention
     await Promise.all([store.complete(finished, response), store.complete(buried, null)])
-    await delay(retention * 0.55, undefined, { signal })
+    await delay(retention * 0.55, undefined, { signal }) // as above
     const found = await Promise.all([store.get(finished.id), store.get(buried.id)])
     if (performance.now() > end) return false
     assertFinished(found[0], finished, response)

@@ -15,7 +15,7 @@ export const waiting: StorePromise[] = [
       const claim = newClaim()
       await store.claim(claim)
       const wait = startWait(store, claim, signal)
-      await delay(settled, undefined, { signal })
+      await delay(settled, undefined, { signal }) // no store tells that a wait has begun
       assert.equal(wait.isOver(), false)
       await store.complete(claim, kept)
       assertFinished(await soon(wait.ended), claim, kept)
@@ -39,7 +39,7 @@ export const waiting: StorePromise[] = [
     await Promise.all(claims.map(async (claim, index) => {
       const { ended } = startWait(store, claim, signal)
       if (index % 3 === 1) await new Promise((resolve) => { setImmediate(resolve) })
-      if (index % 3 === 2) await delay(index / 6, undefined, { signal })
+      if (index % 3 === 2) await delay(index / 6, undefined, { signal }) // completions at many moments of a wait's beginning are the subject
       await store.complete(claim, response)
       assertFinished(await soon(ended), claim, response)
     }))
@@ -49,7 +49,7 @@ export const waiting: StorePromise[] = [
     const claim = newClaim()
     await store.claim(claim)
     const waits = Array.from({ length: 100 }, () => startWait(store, claim, signal))
-    await delay(settled, undefined, { signal })
+    await delay(settled, undefined, { signal }) // no store tells that a wait has begun
     await store.complete(claim, response)
     for (const found of await soon(Promise.all(waits.map(({ ended }) => ended)))) assertFinished(found, claim, response)
   }),
@@ -58,7 +58,7 @@ export const waiting: StorePromise[] = [
     const claim = newClaim()
     await store.claim(claim)
     const wait = startWait(store, claim, signal)
-    await delay(settled, undefined, { signal })
+    await delay(settled, undefined, { signal }) // no store tells that a wait has begun
     await store.release(claim)
     assert.equal(await soon(wait.ended), null)
   }),
@@ -77,7 +77,7 @@ export const waiting: StorePromise[] = [
     await store.claim(claim)
     const wait = startWait(store, claim, signal)
     for (let times = 0; times < 3; times++) {
-      await delay(lease * 0.4, undefined, { signal })
+      await delay(lease * 0.4, undefined, { signal }) // the passing of time is the subject
       const nextEnd = performance.now() + lease
       await store.extend([claim])
       if (performance.now() > end) return false

@@ -32,13 +32,13 @@ const concurrency: FastifyPluginAsync<ConcurrencyOptions> = async (fastify, opti
     log: fastify.log.child({ plugin: 'concurrency' }),
     onRejected: metrics.rejected
   })
-  metrics.watch(owned)
+  const unwatch = metrics.watch(owned)
   fastify.decorate('concurrency', owned.concurrency)
   limitRoutes(fastify, owned.concurrency, options)
   fastify.addHook('preClose', async () => { owned.drain() })
   fastify.addHook('onClose', async () => {
     owned.close()
-    metrics.close()
+    unwatch()
   })
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler, RouteOptions } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Concurrency } from '../../services/concurrency/index.js'
 import type { Quota, RateLimitedError, RateLimiter } from '../../services/concurrency/rate-limiter.js'
 import { createProblem, problemMediaType, secondsOf } from '../../services/problem.js'
@@ -6,18 +6,18 @@ import { FST_CONCURRENCY_LIMITER_UNAVAILABLE, FST_CONCURRENCY_NOT_WIRED, FST_CON
 import { defaults } from './options.js'
 import type { ConcurrencyOptions, LimiterRouteOptions } from './options.js'
 import { limiterOf } from './rules.js'
+import { watchRoutes } from '../seen-routes.js'
 
 /** Puts its limiter in front of every route that names one, as the last onRequest, and refuses at run time a route that was declared too early to be seen. */
 export function limitRoutes (fastify: FastifyInstance, concurrency: Concurrency, options: ConcurrencyOptions): void {
-  const seen = new Set<string>()
-  fastify.addHook('onRoute', (route) => {
-    for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
-    const config = limiterOf(route.config?.limiter, nameOf(route), options)
+  const isSeen = watchRoutes(fastify, (route, routeName) => {
+    const config = limiterOf(route.config?.limiter, routeName, options)
     if (config !== null) route.onRequest = [...[route.onRequest ?? []].flat(), createHook(concurrency.limiter(config.name), config, options)]
   })
-  fastify.addHook('onRequest', async ({ is404, method, routeOptions: { config, url } }) => {
-    const isLimited = !is404 && config?.limiter !== undefined && config.limiter !== false
-    if (isLimited && !seen.has(`${method} ${url}`)) throw new FST_CONCURRENCY_NOT_WIRED(`${method} ${url}`)
+  fastify.addHook('onRequest', async (request) => {
+    const { config, url } = request.routeOptions
+    const isLimited = config?.limiter !== undefined && config.limiter !== false
+    if (isLimited && !isSeen(request)) throw new FST_CONCURRENCY_NOT_WIRED(`${request.method} ${url}`)
   })
 }
 
@@ -48,8 +48,4 @@ function sendProblem (reply: FastifyReply, { statusCode: status = 500, code, mes
   const problem = createProblem({ status, code, detail, docs })
   reply.code(status).headers({ 'retry-after': secondsOf(retryAfter), 'content-type': problemMediaType, 'cache-control': 'no-store' })
   return reply.serializer(String).send(JSON.stringify(problem))
-}
-
-function nameOf ({ method, url }: RouteOptions): string {
-  return `${[method].flat().join(',')} ${url}`
 }

@@ -2,16 +2,14 @@ import { Counter, Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'
 import type { BreakerState } from '../../services/concurrency/circuit-breaker.js'
 import type { OwnedConcurrency } from '../../services/concurrency/index.js'
-import { instrumentsBy } from '../metrics/registry.js'
+import { instrumentsBy, watchIn } from '../metrics/registry.js'
 
 type Source = Pick<OwnedConcurrency, 'waiting' | 'breakerStates'>
 
 export interface Metrics {
   rejected: (limiter: string) => void
-  /** From now on the gauges show this instance too. */
-  watch: (source: Source) => void
-  /** Takes it out of the gauges. What was counted stays. */
-  close: () => void
+  /** From now on the gauges show this instance too. Returns what takes it out again; what was counted stays. */
+  watch: (source: Source) => () => void
 }
 
 interface Instruments {
@@ -26,15 +24,10 @@ const instrumentsOf = instrumentsBy(queueLength, createInstruments)
 
 /** Metrics of one instance of the plugin, labelled by the names of its configuration and by nothing else. */
 export function createMetrics (registry: Registry | null, limiters: string[]): Metrics {
-  if (registry === null) return { rejected () {}, watch () {}, close () {} }
+  if (registry === null) return { rejected () {}, watch: () => () => {} }
   const { sources, rejections } = instrumentsOf(registry)
   for (const name of limiters) rejections.inc({ name }, 0)
-  let own: Source | null = null
-  return {
-    rejected (name) { rejections.inc({ name }) },
-    watch (source) { sources.add(own = source) },
-    close () { if (own !== null) sources.delete(own) }
-  }
+  return { rejected (name) { rejections.inc({ name }) }, watch: watchIn(sources) }
 }
 
 function createInstruments (registry: Registry): Instruments {

@@ -11,7 +11,7 @@ declare module 'fastify' {
 
 /** Decorates `app.config`. The environment itself is read in one place, `loadConfig`: plugins get what they need as options. */
 const config: FastifyPluginAsync<{ config: CompleteConfig }> = async (fastify, { config }) => {
-  await fastify.phases.run('config', async () => { fastify.decorate('config', config) })
+  await fastify.lifecycle.phase('config', () => { fastify.decorate('config', config) })
 }
 
-export default fp(config, { name: 'holdfast-config', fastify: '5.x', decorators: { fastify: ['phases'] } })
+export default fp(config, { name: 'holdfast-config', fastify: '5.x', decorators: { fastify: ['lifecycle'] } })

@@ -16,12 +16,12 @@ export interface RedisOptions {
 const redis: FastifyPluginAsync<RedisOptions> = async (fastify, { url, startTimeout = 2_000 }) => {
   const client = new Redis(url, { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: 1_000, retryStrategy: (times) => Math.min(times * 50, 1_000) })
   client.on('error', (err) => fastify.log.warn({ err: withoutCommand(err) }, 'the Redis connection broke'))
-  const connected = async (): Promise<void> => { await once(client, 'ready', { signal: AbortSignal.timeout(startTimeout) }) }
-  await fastify.phases.run('redis', connected, { optional: true, probe: () => client.ping() })
+  const connected = async (signal: AbortSignal): Promise<void> => { if (client.status !== 'ready') await once(client, 'ready', { signal }) }
+  await fastify.lifecycle.phase('redis', connected, { optional: true, after: ['config'], timeout: startTimeout, probe: () => client.ping() })
   // @fastify/redis waits until its client is ready, for ever if need be: a client that is not is decorated here.
   if (client.status === 'ready') await fastify.register(fastifyRedis, { client })
   else fastify.decorate('redis', client as unknown as FastifyRedis)
   fastify.addHook('onClose', async () => { client.disconnect() })
 }
 
-export default fp(redis, { name: 'holdfast-redis', fastify: '5.x', decorators: { fastify: ['phases'] } })
+export default fp(redis, { name: 'holdfast-redis', fastify: '5.x', decorators: { fastify: ['lifecycle'] } })

@@ -6,8 +6,8 @@ import type { StoredPolicy } from '../../services/idempotency/policy.js'
 import type { Guarantee } from '../../services/idempotency/record.js'
 import type { RunSettings } from '../../services/idempotency/settings.js'
 import type { IdempotencyStore } from '../../services/idempotency/store.js'
-import type { TransactionClient } from '../../services/idempotency/transact.js'
-import type { PgLike, PrismaLike } from '../../services/idempotency/stores/postgres.js'
+import type { TransactionClient } from '../../services/database/transact.js'
+import type { PgLike, PrismaLike } from '../../services/database/query.js'
 
 /** What a route may set for itself in `config: { idempotency: … }`. */
 export interface IdempotencyRouteOptions {

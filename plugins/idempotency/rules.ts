@@ -1,7 +1,7 @@
 import { isReplayable } from '../../services/idempotency/policy.js'
 import { between, boolean, either, fn, invalidOption, isObject, keyPrefix, listOf, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
-import { canTransact } from '../../services/idempotency/transact.js'
+import { canTransact } from '../../services/database/transact.js'
 import { registryRule } from '../metrics/registry.js'
 import { FST_IDEMPOTENCY_OPTION_INVALID } from './errors.js'
 import type { IdempotencyOptions, IdempotencyRouteOptions } from './options.js'

@@ -12,6 +12,7 @@ import type { FingerprintWindow, IdempotencyOptions, IdempotencyRouteOptions } f
 import { createRollout } from './rollout.js'
 import { checkRouteConfig } from './rules.js'
 import { defaults, firesSettings, settingsOf } from './settings.js'
+import { watchRoutes } from '../seen-routes.js'
 import { kAsked, kRoute } from './types.js'
 import type { Hook, ProtectedRoute } from './types.js'
 
@@ -25,12 +26,10 @@ export interface WireDeps {
 /** Appends the claim to every protected route as its last preHandler, and refuses at run time a route that was declared too early to be seen. */
 export function wireRoutes (fastify: FastifyInstance, deps: WireDeps): void {
   const { methods = defaults.methods } = deps.options
-  const seen = new Set<string>()
   const document = documentRoutes(fastify)
 
-  fastify.addHook('onRoute', (route) => {
-    checkRouteConfig(route.config?.idempotency, nameOf(route), deps.options)
-    for (const method of [route.method].flat()) seen.add(`${method} ${route.url}`)
+  const isSeen = watchRoutes(fastify, (route, name) => {
+    checkRouteConfig(route.config?.idempotency, name, deps.options)
     const protectedRoute = toProtected(route, methods, deps)
     if (protectedRoute === null) return
     document(route, protectedRoute.settings, [...protectedRoute.methods ?? [route.method].flat()])
@@ -45,7 +44,7 @@ export function wireRoutes (fastify: FastifyInstance, deps: WireDeps): void {
   // The first preHandler, for the claim that is the last: in between the application may change the body.
   fastify.addHook('preHandler', (request, _reply, done) => {
     const route = request[kRoute]
-    if (!route) return done(isMissed(request, methods, seen) ? new FST_IDEMPOTENCY_NOT_WIRED(`${request.method} ${request.routeOptions.url}`) : undefined)
+    if (!route) return done(wants(request, methods) && !isSeen(request) ? new FST_IDEMPOTENCY_NOT_WIRED(`${request.method} ${request.routeOptions.url}`) : undefined)
     if (needsFingerprint(request, route)) request[kAsked] = askedFor(request, route)
     done()
   })
@@ -77,16 +76,11 @@ function needsFingerprint ({ headers, method }: FastifyRequest, { methods, setti
   return (headers['idempotency-key'] !== undefined || settings.fingerprint !== null) && (methods === null || methods.has(method))
 }
 
-/** A route that wants protection and was declared before `onRoute` could see it. */
-function isMissed ({ is404, method, routeOptions }: FastifyRequest, methods: string[], seen: Set<string>): boolean {
-  return !is404 && isProtected(routeOptions.config?.idempotency, method, methods) && !seen.has(`${method} ${routeOptions.url}`)
+function wants ({ method, routeOptions: { config } }: FastifyRequest, methods: string[]): boolean {
+  return isProtected(config?.idempotency, method, methods)
 }
 
 /** A route that says something of idempotency is protected for each of its methods, any other for the plugin's. HEAD is the GET that Fastify adds. */
 function isProtected (config: boolean | IdempotencyRouteOptions | undefined, method: string, methods: string[]): boolean {
   return config !== false && method !== 'HEAD' && (config !== undefined || methods.includes(method))
-}
-
-function nameOf ({ method, url }: RouteOptions): string {
-  return `${[method].flat().join(',')} ${url}`
 }

@@ -26,3 +26,11 @@ export function instrumentsBy<T> (name: string, create: (registry: Registry) => 
     return instruments
   }
 }
+
+/** Adds an instance to those that gauges show. Returns what takes it out again. */
+export function watchIn<T> (sources: Set<T>): (source: T) => () => void {
+  return (source) => {
+    sources.add(source)
+    return () => { sources.delete(source) }
+  }
+}

@@ -14,7 +14,7 @@ export interface AsyncLock {
   waiting: () => number
   /** How many keys are held. */
   held: () => number
-  /** Begins nothing new and ends the waits, but for what goes on while the server closes. What runs is left to end. */
+  /** Begins nothing new and ends the waits of what says that it does not go on while the server closes. What runs is left to end. */
   drain: () => void
   /** The same for all. */
   close: () => void

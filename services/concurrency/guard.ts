@@ -10,8 +10,8 @@ export interface GuardDeps {
 }
 
 /**
- * Runs the work in a slot of the semaphore and through the breaker. It goes on while the server closes, until all requests are answered, unless told
- * otherwise. A call within the work of another has its slot already: it would wait for itself. What outlives that work in the background has it no more.
+ * Runs the work in a slot of the semaphore and through the breaker. A call within the work of another has its slot already: it would wait for itself.
+ * What outlives that work in the background has it no more.
  *
  * @throws what the work throws, FST_CONCURRENCY_CIRCUIT_OPEN, FST_CONCURRENCY_TIMEOUT, FST_CONCURRENCY_ABORTED, FST_CONCURRENCY_CLOSED
  */
@@ -41,7 +41,7 @@ export function createGuard ({ semaphore, breaker }: GuardDeps): Guard {
       }
       return breaker === null ? run() : breaker.run(run, given)
     }
-    return semaphore === null ? await guarded(options.signal ?? neverAborted) : await semaphore.run(guarded, { whileClosing: true, ...options })
+    return semaphore === null ? await guarded(options.signal ?? neverAborted) : await semaphore.run(guarded, options)
   }
 }
 

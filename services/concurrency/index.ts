@@ -54,9 +54,9 @@ export interface OwnedConcurrency {
   /** How many wait at the locks and semaphores of each name. */
   waiting: () => Map<string, number>
   breakerStates: () => Map<string, BreakerState>
-  /** Begins nothing new and ends the waits, but for what goes on while the server closes. What runs is left to end. */
+  /** Ends the delays, and the waits of what says that it does not go on while the server closes. What runs is left to end. */
   drain: () => void
-  /** The same for all. */
+  /** The same for all that waits. */
   close: () => void
 }
 

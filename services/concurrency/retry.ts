@@ -1,5 +1,6 @@
 import { abortSignal, fn as aFunction, positive, timer } from '../options.js'
 import type { Rules } from '../options.js'
+import { pause } from '../pause.js'
 import { abortedError, FST_CONCURRENCY_CLOSED } from './errors.js'
 import { checkOptions } from './work.js'
 
@@ -69,26 +70,12 @@ export function createRetry ({ closing, random = Math.random }: RetryDeps): Retr
         if (attempt >= attempts || !shouldRetry(error, attempt)) throw error
         failure = error
       }
-      await backOff(random() * Math.min(maxDelay, minDelay * 2 ** (attempt - 1)), signals)
+      await pause(random() * Math.min(maxDelay, minDelay * 2 ** (attempt - 1)), signals)
     }
   }
 }
 
 const neverAborted = new AbortController().signal
-
-/** Resolves after the delay, or with the first signal. Listens for itself: what AbortSignal.any makes is kept by a signal that lives as long as the server. */
-function backOff (ms: number, signals: AbortSignal[]): Promise<void> {
-  if (signals.some(({ aborted }) => aborted)) return Promise.resolve()
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      for (const signal of signals) signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    for (const signal of signals) signal.addEventListener('abort', end, { once: true })
-  })
-}
 
 /** Where the server closes after a failure, that is the cause. */
 function checkSignals (closing: AbortSignal, signal: AbortSignal | undefined, failure: unknown): void {

@@ -27,16 +27,19 @@ export interface Semaphore {
   run: <T>(work: Work<T>, options?: SemaphoreRunOptions) => Promise<T>
   /** How many wait. */
   waiting: () => number
-  /** Begins nothing new and ends the waits, but for what goes on while the server closes. What runs is left to end. */
+  /** Begins nothing new and ends the waits of what says that it does not go on while the server closes. What runs is left to end. */
   drain: () => void
   /** The same for all. */
   close: () => void
 }
 
+/** What async-mutex grants: how many slots were free, and what gives these back. */
+type Turn = readonly [number, () => void]
+
 interface Waiter {
   weight: number
   whileClosing: boolean
-  grant: (release: () => void) => void
+  grant: (turn: Turn) => void
   refuse: (error: Error) => void
 }
 
@@ -54,7 +57,7 @@ export function createSemaphore ({ name, size }: SemaphoreSettings): Semaphore {
       checkOptions(options, rules, name)
       checkDoor(door, options, name)
       if (options.signal?.aborted === true) throw abortedError(name, options.signal)
-      const release = await (line.take(options.weight ?? 1) ?? waitIn(line, options, name)) // in the line before anything else happens: `drain` sees it
+      const [, release] = await (line.take(options.weight ?? 1) ?? waitIn(line, options, name)) // in the line before anything else happens: `drain` sees it
       try {
         return await runWithin(work, options, name)
       } finally {
@@ -73,7 +76,7 @@ export function createSemaphore ({ name, size }: SemaphoreSettings): Semaphore {
   }
 }
 
-function waitIn (line: Line, { weight = 1, timeout = defaultTimeout, signal, whileClosing = false }: SemaphoreRunOptions, name: string): Promise<() => void> {
+function waitIn (line: Line, { weight = 1, timeout = defaultTimeout, signal, whileClosing = true }: SemaphoreRunOptions, name: string): Promise<Turn> {
   if (timeout === 0) throw new FST_CONCURRENCY_TIMEOUT(name, timeout)
   return new Promise((resolve, reject) => {
     const timer = timeout === Infinity ? undefined : setTimeout(() => { line.leave(waiter, new FST_CONCURRENCY_TIMEOUT(name, timeout)) }, timeout)
@@ -85,7 +88,7 @@ function waitIn (line: Line, { weight = 1, timeout = defaultTimeout, signal, whi
     const waiter: Waiter = {
       weight,
       whileClosing,
-      grant (release) { end(); resolve(release) },
+      grant (turn) { end(); resolve(turn) },
       refuse (error) { end(); reject(error) }
     }
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -95,7 +98,7 @@ function waitIn (line: Line, { weight = 1, timeout = defaultTimeout, signal, whi
 
 interface Line {
   /** A slot that is free at once, else null. */
-  take: (weight: number) => Promise<() => void> | null
+  take: (weight: number) => Promise<Turn> | null
   enter: (waiter: Waiter) => void
   /** Nothing when its turn has come already. */
   leave: (waiter: Waiter, error: Error) => void
@@ -113,18 +116,18 @@ function createLine (size: number): Line {
     const [first] = waiters
     if (first === undefined || asking !== null) return
     asking = first
-    slots.acquire(first.weight).then(([, release]) => { grant(first, release) }, () => { /* `leave` has cancelled it */ })
+    slots.acquire(first.weight).then((turn) => { grant(first, turn) }, () => { /* `leave` has cancelled it */ })
   }
 
-  function grant (waiter: Waiter, release: () => void): void {
+  function grant (waiter: Waiter, turn: Turn): void {
     if (asking === waiter) asking = null
-    if (waiters.delete(waiter)) waiter.grant(release)
-    else release() // it left between its turn and this callback
+    if (waiters.delete(waiter)) waiter.grant(turn)
+    else turn[1]() // it left between its turn and this callback
     ask()
   }
 
   return {
-    take: (weight) => waiters.size === 0 && slots.getValue() >= weight ? slots.acquire(weight).then(([, release]) => release) : null,
+    take: (weight) => waiters.size === 0 && slots.getValue() >= weight ? slots.acquire(weight) : null,
     enter (waiter) {
       waiters.add(waiter)
       ask()

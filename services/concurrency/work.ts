@@ -13,8 +13,8 @@ export interface RunOptions {
   /** How long the work may take, ms: then its signal aborts. The turn stays taken until it has ended all the same. */
   maxExecution?: number
   /**
-   * Go on while the server closes: for what an accepted request cannot be answered without.
-   * @default false
+   * Go on while the server closes, until the accepted requests are answered. False ends the wait when it begins to close: for work that no request waits for.
+   * @default true
    */
   whileClosing?: boolean
 }
@@ -42,15 +42,18 @@ export function checkOptions (options: object, rules: Record<string, Rule>, name
 export type Door = 'open' | 'draining' | 'closed'
 
 /** Throws FST_CONCURRENCY_CLOSED. */
-export function checkDoor (door: Door, { whileClosing }: RunOptions, name: string): void {
-  if (door === 'closed' || (door === 'draining' && whileClosing !== true)) throw new FST_CONCURRENCY_CLOSED(name)
+export function checkDoor (door: Door, { whileClosing = true }: RunOptions, name: string): void {
+  if (door === 'closed' || (door === 'draining' && !whileClosing)) throw new FST_CONCURRENCY_CLOSED(name)
 }
 
 const neverAborted = new AbortController().signal
 
 /** Runs the work with a signal that aborts with the caller's, and when it takes too long. Resolves when the work has ended, and not before. */
-export async function runWithin<T> (work: Work<T>, { signal, maxExecution }: RunOptions, name: string): Promise<T> {
-  if (maxExecution === undefined) return await work(signal ?? neverAborted)
+export function runWithin<T> (work: Work<T>, options: RunOptions, name: string): Promise<T> | T {
+  return options.maxExecution === undefined ? work(options.signal ?? neverAborted) : runUntil(work, options, options.maxExecution, name)
+}
+
+async function runUntil<T> (work: Work<T>, { signal }: RunOptions, maxExecution: number, name: string): Promise<T> {
   const own = new AbortController()
   const follow = (): void => { own.abort(signal?.reason) }
   const timer = setTimeout(() => { own.abort(new FST_CONCURRENCY_OVERDUE(name, maxExecution)) }, maxExecution)

@@ -75,7 +75,7 @@ const table = {
     name: 'LOGIN_RATE_LIMIT',
     ...integer(1, 10_000),
     default: 10,
-    description: 'Attempts to log in per minute and address'
+    description: 'Attempts to log in per minute and address, over all instances'
   },
   apiRateLimit: {
     name: 'API_RATE_LIMIT',
@@ -106,6 +106,24 @@ const table = {
     ...integer(0, 100),
     default: 100,
     description: 'For how many of the users, in percent, until the admin API says otherwise'
+  },
+  idempotencyCleanupIntervalMs: {
+    name: 'IDEMPOTENCY_CLEANUP_INTERVAL_MS',
+    ...integer(1_000, 2_147_483_647),
+    default: 86_400_000,
+    description: 'How often expired idempotency records are deleted, in milliseconds'
+  },
+  idempotencyCleanupDelayMs: {
+    name: 'IDEMPOTENCY_CLEANUP_DELAY_MS',
+    ...integer(0, 2_147_483_647),
+    default: 30_000,
+    description: 'How long after the server is ready that begins, in milliseconds'
+  },
+  schedulerWorker: {
+    name: 'SCHEDULER_WORKER',
+    ...boolean(),
+    default: true,
+    description: 'Whether this process runs jobs, besides answering requests'
   },
   adminToken: {
     name: 'ADMIN_TOKEN',

@@ -52,9 +52,9 @@ export const boolean = () => ({
   parse: (text: string): unknown => text === 'true' || (text === 'false' ? false : text)
 })
 
-export const oneOf = <const Values extends string[]>(...values: Values) => ({
+export const oneOf = <Values extends string[]>(...values: Values) => ({
   ...plain,
-  schema: Type.Enum(values),
+  schema: Type.Enum<Values>(values),
   expected: `one of ${values.map(quote).join(', ')}`
 })
 

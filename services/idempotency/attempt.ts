@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto'
 import type { Claim, ClaimResult, Ended } from './record.js'
 import type { Layer } from './observer.js'
 
@@ -28,21 +27,6 @@ export interface Attempt {
 interface PromiseWithResolvers<T> {
   promise: Promise<T>
   resolve: (value: T) => void
-}
-
-const tokenBytes = 16
-/** Drawn at once, because every call asks the kernel: for each token that was 11 % of a replay. */
-const random = Buffer.alloc(256 * tokenBytes)
-let used = random.length
-
-/** 22 base64url characters, 128 random bits. */
-export function randomToken (): string {
-  if (used === random.length) {
-    randomFillSync(random)
-    used = 0
-  }
-  used += tokenBytes
-  return random.toString('base64url', used - tokenBytes, used)
 }
 
 /** What is left of the lease by our own clock, ms. The store's clock started later, so this never says more than is left. */

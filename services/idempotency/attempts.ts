@@ -1,5 +1,6 @@
 import type { Log } from '../log.js'
-import { randomToken, stop } from './attempt.js'
+import { randomToken } from '../random-token.js'
+import { stop } from './attempt.js'
 import type { Attempt } from './attempt.js'
 import type { FinishedRecord, RecordCache } from './cache.js'
 import { createHeartbeat } from './heartbeat.js'

@@ -1,4 +1,4 @@
-import { randomToken } from './attempt.js'
+import { randomToken } from '../random-token.js'
 import { digest } from './digest.js'
 import type { Decision, IdempotencyEngine, Question } from './engine.js'
 import type { RunSettings } from './settings.js'

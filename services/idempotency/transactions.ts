@@ -1,9 +1,9 @@
+import type { PrismaLike } from '../database/query.js'
 import type { Decision } from './engine.js'
 import type { Claim, StoredRecord, StoredResponse } from './record.js'
 import { createPostgresStore, finishIn } from './stores/postgres.js'
-import { CommitFailed, createTransact } from './transact.js'
-import type { PoolClientLike, TransactionClient } from './transact.js'
-import type { PrismaLike } from './stores/postgres.js'
+import { CommitFailed, createTransact } from '../database/transact.js'
+import type { PoolClientLike, TransactionClient } from '../database/transact.js'
 
 export type Tx = PoolClientLike | PrismaLike
 

@@ -59,7 +59,7 @@ const record = async (client: Pick<pg.PoolClient, 'query'>, key: string, attempt
 async function work ({ headers }: FastifyRequest, key: string): Promise<void> {
   tell({ started: key })
   if (headers['x-hold'] !== undefined) await gateOf(key).opened
-  if (headers['x-work'] !== undefined) await sleep(Number(headers['x-work']))
+  if (headers['x-work'] !== undefined) await sleep(Number(headers['x-work'])) // the work that the client asks for
 }
 
 const answer = (): Result => ({ status: 201, headers: {}, body: { id: randomUUID(), process: process.pid } })

@@ -1,7 +1,6 @@
 import type { Test } from 'tap'
-import pg from 'pg'
 import { execute } from '../../services/database/execute.js'
-import { until } from '../helper.js'
+import { openPool, until } from '../helper.js'
 
 /** The table in which every run of a handler leaves a row. */
 export interface Effects {
@@ -15,8 +14,7 @@ export interface Effects {
 /** Makes the table in the database of that URL. The connections end with the test. */
 export async function createEffects (t: Test, url: string): Promise<Effects> {
   await execute(url, 'CREATE TABLE effects (key text NOT NULL, attempt text NOT NULL, process integer NOT NULL, at timestamptz NOT NULL DEFAULT now())')
-  const pool = new pg.Pool({ connectionString: url, max: 2 })
-  t.teardown(() => pool.end())
+  const pool = openPool(t, url, 2)
   const count = async (key: string): Promise<number> => {
     const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM effects WHERE key = $1', [key])
     return rows[0]?.count ?? 0

@@ -1,8 +1,7 @@
+import type { Query } from '../../database/query.js'
 import type { Claim, StoredResponse } from '../record.js'
 import * as sql from './postgres-batch-sql.js'
 import type { PostgresStore } from './postgres.js'
-
-export type Query = (text: string, values: unknown[]) => Promise<unknown[]>
 
 /** A record whose end is known already. */
 export interface Finished {

@@ -70,3 +70,17 @@ export const lifetime = {
   decided: 'SELECT extract(epoch FROM max(expires_at) - now())::float8 * 1000 AS ms FROM idempotency_records WHERE NOT mirrored',
   all: 'SELECT extract(epoch FROM max(expires_at) - now())::float8 * 1000 AS ms FROM idempotency_records'
 }
+
+/**
+ * Input: $1 how many at most. Output: deleted. No statement here sees a record that has expired, but for a claim, which replaces it and has it locked
+ * meanwhile: then it is passed over. By ctid, which stays while we have the lock: a join by id may be planned as a scan of the whole table.
+ */
+export const deleteExpired = `
+WITH deleted AS (
+  DELETE FROM idempotency_records WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM idempotency_records
+    WHERE expires_at <= now() AND NOT (state = 'running' AND lease_until > now())
+    ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
+  )) RETURNING 1
+)
+SELECT count(*)::int AS deleted FROM deleted`

@@ -1,22 +1,14 @@
 import { isUtf8 } from 'node:buffer'
+import { queryOf } from '../../database/query.js'
+import type { PgLike, PrismaLike, Query } from '../../database/query.js'
 import type { Claim, StoredRecord, StoredResponse } from '../record.js'
 import type { IdempotencyStore } from '../store.js'
 import { untilEnded } from '../wait.js'
 import { createBatches } from './postgres-batch.js'
-import type { Finished, Query } from './postgres-batch.js'
+import type { Finished } from './postgres-batch.js'
 import * as sql from './postgres-sql.js'
 
 export type { Finished } from './postgres-batch.js'
-
-/** A pg.Pool, or anything with its `query`. */
-export interface PgLike {
-  query: (text: string, values: unknown[]) => Promise<{ rows: unknown[] }>
-}
-
-/** A Prisma client, by the one method that is used. */
-export interface PrismaLike {
-  $queryRawUnsafe: (query: string, ...values: unknown[]) => Promise<unknown>
-}
 
 export interface PostgresStoreOptions {
   /** Stays the caller's to close. */
@@ -88,11 +80,6 @@ export function createPostgresStore ({ postgres }: PostgresStoreOptions): Postgr
 export async function finishIn (query: Query, { claim: { id, token, fingerprint, retention }, response, age }: Finished): Promise<boolean> {
   const values = [Buffer.from(id, 'hex'), token, Buffer.from(fingerprint, 'hex'), stateOf(response), retention, age, ...columnsOf(response)]
   return (await query(sql.finishIn, values)).length === 1
-}
-
-function queryOf (postgres: PgLike | PrismaLike): Query {
-  if ('$queryRawUnsafe' in postgres) return async (text, values) => await postgres.$queryRawUnsafe(text, ...values) as unknown[]
-  return async (text, values) => (await postgres.query(text, values)).rows
 }
 
 function stateOf (response: StoredResponse | null): 'tombstone' | 'completed' {

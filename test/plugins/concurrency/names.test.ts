@@ -70,31 +70,42 @@ await t.test('what outlives the work of a guard has no slot any more', async (t)
   await other
 })
 
-await t.test('closing refuses new work, ends the waits and leaves to end what runs; a request that was accepted keeps its guard', async (t) => {
+await t.test('a request that was accepted keeps its locks, slots and guards while the server closes; delays end, and what says so', async (t) => {
   const { app } = await build(t)
   const { concurrency } = app
   const [finish, entered] = [gate(), gate()]
   app.get('/', async () => {
     entered.open()
     await finish.opened
-    return await concurrency.guard('database', () => 'guarded')
+    return [await concurrency.lock('websocket').run('b', () => 'locked'), await concurrency.semaphore('database').run(() => 'in a slot'), await concurrency.guard('database', () => 'guarded')]
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const address = app.server.address() as { port: number }
   const answer = fetch(`http://127.0.0.1:${address.port}/`)
   const running = concurrency.lock('database').run('a', () => finish.opened.then(() => 'ended'))
   const waiting = concurrency.lock('database').run('a', () => 'ran')
+  const leaving = concurrency.lock('database').run('a', () => 'ran', { whileClosing: false })
   const delayed = [concurrency.debounce(() => 'ran', 60_000)(), concurrency.retry(down, { minDelay: 2_147_483_647, maxDelay: 2_147_483_647 })]
   await entered.opened
   const closed = app.close()
-  for (const wait of [waiting, ...delayed]) await t.rejects(wait, { code: 'FST_CONCURRENCY_CLOSED' })
-  await t.rejects(concurrency.lock('websocket').run('b', () => 'ran'), { code: 'FST_CONCURRENCY_CLOSED' })
-  await t.rejects(concurrency.semaphore('database').run(() => 'ran'), { code: 'FST_CONCURRENCY_CLOSED' })
+  for (const wait of [leaving, ...delayed]) await t.rejects(wait, { code: 'FST_CONCURRENCY_CLOSED' })
+  await t.rejects(concurrency.semaphore('database').run(() => 'ran', { whileClosing: false }), { code: 'FST_CONCURRENCY_CLOSED' })
   finish.open()
-  t.equal(await running, 'ended')
-  t.equal(await (await answer).text(), 'guarded')
+  t.strictSame(await Promise.all([running, waiting]), ['ended', 'ran'])
+  t.strictSame(await (await answer).json(), ['locked', 'in a slot', 'guarded'])
   await closed
-  await t.rejects(concurrency.guard('database', () => 'ran'), { code: 'FST_CONCURRENCY_CLOSED' })
+  for (const run of [concurrency.guard('database', () => 'ran'), concurrency.lock('database').run('a', () => 'ran')]) await t.rejects(run, { code: 'FST_CONCURRENCY_CLOSED' })
+})
+
+await t.test('what nobody is answered for waits no longer than until the requests are answered', async (t) => {
+  const { app } = await build(t)
+  const [finish, lock] = [gate(), app.concurrency.lock('database')]
+  const holding = lock.run('a', () => finish.opened)
+  const waiting = t.rejects(lock.run('a', () => 'ran'), { code: 'FST_CONCURRENCY_CLOSED' })
+  await app.close()
+  await waiting
+  finish.open()
+  await holding
 })
 
 const wrong: Array<[string, object]> = [

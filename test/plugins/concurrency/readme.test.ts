@@ -1,17 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import * as errors from '../../../plugins/concurrency/errors.js'
 import { defaults } from '../../../plugins/concurrency/options.js'
 import { build } from './helper.js'
+import { plainTablesOf } from '../../readme.js'
 
-const readme = await readFile(new URL('../../../plugins/concurrency/README.md', import.meta.url), 'utf8')
-
-/** The cells of the table that follows `before`, without its head and without backticks. */
-function table (before: string): string[][] {
-  const [, after = ''] = readme.split(before)
-  const lines = after.slice(after.indexOf('|')).split('\n')
-  return lines.slice(2, lines.findIndex((line) => !line.startsWith('|'))).map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim().replaceAll('`', '')))
-}
+const table = await plainTablesOf('concurrency')
 
 await t.test('the errors that exist are those of the table, with their status', async (t) => {
   const documented = Object.fromEntries(table('\n## Errors\n').map(([code, status]) => [code, Number(status)]))

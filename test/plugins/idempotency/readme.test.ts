@@ -1,19 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import Fastify from 'fastify'
 import t from 'tap'
 import idempotency from '../../../plugins/idempotency/index.js'
 import * as errors from '../../../plugins/idempotency/errors.js'
 import { defaults } from '../../../plugins/idempotency/settings.js'
+import { tablesOf } from '../../readme.js'
 import { build } from './helper.js'
 
-const readme = await readFile(new URL('../../../plugins/idempotency/README.md', import.meta.url), 'utf8')
-
-/** The cells of the table that follows `before`, without its head. */
-function table (before: string): string[][] {
-  const [, after = ''] = readme.split(before)
-  const lines = after.slice(after.indexOf('|')).split('\n')
-  return lines.slice(2, lines.findIndex((line) => !line.startsWith('|'))).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
-}
+const table = await tablesOf('idempotency')
 
 const codeOf = (cell = ''): string => cell.replaceAll('`', '')
 const known = (message: string): string[] => message.replace(/.*expected one of /, '').split(', ').sort()

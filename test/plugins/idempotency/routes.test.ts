@@ -94,8 +94,8 @@ await t.test('a routes object that several declarations share is not changed', a
 await t.test('without await in front of register, a route declared in the same turn fails loudly instead of running unprotected', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  // eslint-disable-next-line no-void -- the mistake that this is about
-  void app.register(idempotency, { store: 'memory', principal })
+  const register = (): unknown => app.register(idempotency, { store: 'memory', principal })
+  register() // without await: the mistake that this is about
   app.post('/', async () => 'unprotected')
   app.get('/', async () => 'ok')
   app.get('/in', { config: { idempotency: true } }, async () => 'unprotected')

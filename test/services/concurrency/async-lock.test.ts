@@ -59,22 +59,44 @@ await t.test('who came first is served first, and those that leave are passed ov
   t.equal(lock.held(), 0)
 })
 
-await t.test('draining ends the waits of all keys and begins nothing new; what runs is left to end', async (t) => {
+await t.test('work that is overdue, or whose caller gave up, is told by its signal, and keeps the key until it has settled', async (t) => {
+  const lock = create()
+  for (const isOverdue of [true, false]) {
+    const [begun, told, finish, aborting, order] = [gate(), gate(), gate(), new AbortController(), [] as string[]]
+    const first = lock.run('a', async (signal) => {
+      signal.addEventListener('abort', told.open)
+      begun.open()
+      await finish.opened
+      order.push('settled')
+    }, isOverdue ? { maxExecution: 1 } : { signal: aborting.signal })
+    const second = lock.run('a', () => { order.push('next') })
+    await begun.opened
+    aborting.abort()
+    await told.opened
+    await t.rejects(lock.run('a', () => order.push('too early'), { timeout: 5 }), { code: 'FST_CONCURRENCY_TIMEOUT' })
+    t.strictSame([order, lock.held(), lock.waiting()], [[], 1, 1])
+    finish.open()
+    await Promise.all([first, second])
+    t.strictSame(order, ['settled', 'next'])
+  }
+})
+
+await t.test('draining ends the waits of all keys that say so, and begins none of these; closing ends that too, and leaves to end what runs', async (t) => {
   const [lock, finish] = [create(), gate()]
   const holders = ['a', 'b'].map((key) => lock.run(key, () => finish.opened.then(() => key)))
-  const waits = ['a', 'b'].map((key) => lock.run(key, () => key))
-  const going = lock.run('a', () => 'went on', { whileClosing: true })
+  const waits = ['a', 'b'].map((key) => lock.run(key, () => key, { whileClosing: false }))
+  const going = lock.run('a', () => 'went on')
   lock.drain()
   for (const wait of waits) await t.rejects(wait, { code: 'FST_CONCURRENCY_CLOSED' })
-  await t.rejects(lock.run('c', () => 'c'), { code: 'FST_CONCURRENCY_CLOSED' })
+  await t.rejects(lock.run('c', () => 'c', { whileClosing: false }), { code: 'FST_CONCURRENCY_CLOSED' })
   finish.open()
   t.strictSame(await Promise.all([...holders, going]), ['a', 'b', 'went on'])
   const again = gate()
-  const last = lock.run('a', () => again.opened, { whileClosing: true })
-  const late = lock.run('a', () => 'late', { whileClosing: true })
+  const last = lock.run('a', () => again.opened)
+  const late = lock.run('a', () => 'late')
   lock.close()
   await t.rejects(late, { code: 'FST_CONCURRENCY_CLOSED' })
-  await t.rejects(lock.run('a', () => 'later', { whileClosing: true }), { code: 'FST_CONCURRENCY_CLOSED' })
+  await t.rejects(lock.run('a', () => 'later'), { code: 'FST_CONCURRENCY_CLOSED' })
   again.open()
   await last
   t.equal(lock.held(), 0)

@@ -32,7 +32,7 @@ await t.test('claims do not wait for ever for completions that Postgres does not
   await one.store.claim(claim)
   await one.store.complete(claim, response)
   await server.kill()
-  t.match(await Promise.race([one.store.claim(newClaim()), delay(4_000, { state: 'hangs' })]), { state: 'claimed' })
+  t.match(await Promise.race([one.store.claim(newClaim()), delay(4_000, { state: 'hangs' })]), { state: 'claimed' }) // how long it may take at most
   isDown = false
   await until('the completion is mirrored', () => postgres.get(claim.id))
 })

@@ -7,7 +7,7 @@ import { testPrefix, until } from '../../helper.js'
 import { ownCluster } from '../../own-servers.js'
 import { conformance, newClaim, response } from './conformance.js'
 
-const port = await ownCluster(t)
+const { port } = await ownCluster(t)
 const client = new Cluster([{ port, host: '127.0.0.1' }])
 const redis = await openRequestPath(client, (error) => { throw error })
 t.teardown(() => { redis.disconnect(); client.disconnect() })

@@ -1,5 +1,4 @@
-import type { Query } from './stores/postgres-batch.js'
-import type { PgLike, PrismaLike } from './stores/postgres.js'
+import type { PgLike, PrismaLike, Query } from './query.js'
 
 /** A connection of a pool: pg.PoolClient. */
 export interface PoolClientLike {

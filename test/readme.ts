@@ -1,0 +1,17 @@
+import { readFile } from 'node:fs/promises'
+
+/** Of a plugin's README.md: the cells of the table that follows `before`, without its head. */
+export async function tablesOf (plugin: string): Promise<(before: string) => string[][]> {
+  const readme = await readFile(new URL(`../plugins/${plugin}/README.md`, import.meta.url), 'utf8')
+  return (before) => {
+    const [, after = ''] = readme.split(before)
+    const lines = after.slice(after.indexOf('|')).split('\n')
+    return lines.slice(2, lines.findIndex((line) => !line.startsWith('|'))).map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()))
+  }
+}
+
+/** The same, without backticks. */
+export async function plainTablesOf (plugin: string): Promise<(before: string) => string[][]> {
+  const table = await tablesOf(plugin)
+  return (before) => table(before).map((row) => row.map((cell) => cell.replaceAll('`', '')))
+}
