@@ -22,7 +22,7 @@ const locks: FastifyPluginAsync<LocksOptions> = async (fastify, given) => {
   const metrics = createMetrics(registryOf(fastify, options))
   const { redis, backends, nextToken } = await openBackends(options, log)
   const service = createLocks({ backends, nextToken, log, observer: metrics.observer })
-  metrics.watch(service)
+  const unwatch = metrics.watch(service)
   const decorator = createDecorator({ locks: service, redis, options, log })
   fastify.decorate('locks', decorator)
   fastify.decorateRequest(kRun, null)
@@ -30,7 +30,7 @@ const locks: FastifyPluginAsync<LocksOptions> = async (fastify, given) => {
   fastify.addHook('preClose', async () => { service.drain() })
   fastify.addHook('onClose', async () => {
     await service.close(options.closeTimeout)
-    metrics.close()
+    unwatch()
     for (const backend of backends) await backend.close()
   })
   wireRoutes(fastify, { options, locks: decorator })
@@ -45,7 +45,7 @@ export type { AppLocks } from './types.js'
 export type { Grant } from '../../services/locks/grant.js'
 export type { Locks, Names, Routine } from '../../services/locks/locks.js'
 export type { AdvisoryLocks, AdvisoryOptions, TryLock } from '../../services/locks/postgres/advisory.js'
-export type { PgLike, PgTransactionLike, PostgresClient, PrismaLike, Transaction } from '../../services/locks/postgres/query.js'
+export type { PgLike, PgTransactionLike, PostgresClient, PrismaLike, Transaction } from '../../services/database/query.js'
 export type { TransactionLock } from '../../services/locks/postgres/transaction.js'
 export type { Force, ForcedRelease, HeldLock, Registry } from '../../services/locks/postgres/registry.js'
 export type { LockOptions } from '../../services/locks/settings.js'

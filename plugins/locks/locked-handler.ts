@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod 
 import { goneOf } from '../../services/http/gone.js'
 import type { Grant } from '../../services/locks/grant.js'
 import type { Locks } from '../../services/locks/locks.js'
+import { lockDefaults } from '../../services/locks/settings.js'
 import { FST_LOCKS_BUSY, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE } from './errors.js'
 import { defaults } from './options.js'
 import type { LockRouteOptions } from './options.js'
@@ -22,26 +23,32 @@ const theReply = Symbol('reply')
  * before the answer leaves, so that the client's next request finds it free; under a stream, when that has ended.
  */
 export function createLockedHandler (handler: RouteHandlerMethod, { locks, config }: LockedHandlerDeps): RouteHandlerMethod {
-  const { key, onBusy = defaults.onBusy, wait = defaults.wait, ...others } = config
+  const { key, onBusy = defaults.onBusy, wait = defaults.wait, ttl = lockDefaults.ttl, ...others } = config
   // A client that is gone waits no longer. What runs already goes on.
   return async function (this: FastifyInstance, request, reply) {
     let payload: unknown
-    const using: Promise<void> = locks.using(key(request), { ...others, wait, signal: goneOf(reply.raw)() }, async (grant) => {
+    const using: Promise<void> = locks.using(key(request), { ...others, ttl, wait, signal: goneOf(reply.raw)() }, async (grant) => {
       const run = begin(request, grant, using)
-      payload = await work(run, reply, () => handler.call(this, request, reply))
+      payload = await work(run, reply, ttl, () => handler.call(this, request, reply))
     })
     try {
       await using
     } catch (error) {
-      throw request[kRun] === null ? refusalOf(error, reply, onBusy) : error
+      const run = request[kRun]
+      if (run === null) throw refusalOf(error, reply, onBusy)
+      if (!run.told) throw error
+      payload = theReply
     }
     return payload === theReply ? reply : payload
   }
 }
 
 function begin (request: FastifyRequest, grant: Grant, using: Promise<void>): Run {
-  const end = (): void => { run.over = true }
-  const run: Run = { grant, sending: false, handled: false, over: false, answered () {}, given: using.then(end, end) }
+  const end = (failure: unknown): unknown => {
+    run.over = true
+    return failure
+  }
+  const run: Run = { grant, sending: false, handled: false, over: false, told: false, answered () {}, given: using.then(() => end(null), end) }
   request[kRun] = run
   return run
 }
@@ -53,14 +60,9 @@ function refusalOf (error: unknown, reply: FastifyReply, onBusy: number): unknow
 }
 
 /** Resolves when the handler and the answer that it sent by itself have ended, with what Fastify has to send. */
-async function work (run: Run, reply: FastifyReply, handle: () => unknown): Promise<unknown> {
-  const answered = new Promise<void>((resolve) => { run.answered = resolve })
-  reply.raw.once('close', () => { if (reply.sent && !isTimedOut(reply.request)) run.answered() }) // hijacked, or sent to the end
-  const restore = resolveAtOnce(reply)
-  const result = handle()
-  const isLater = result === undefined || result === reply
-  let payload: unknown = await Promise.resolve(isLater ? theReply : result).finally(restore)
-  run.handled = true
+async function work (run: Run, reply: FastifyReply, ttl: number, handle: () => unknown): Promise<unknown> {
+  const answered = answerOf(run, reply, ttl)
+  let payload = await resultOf(run, reply, handle)
   if (isStream(payload)) {
     reply.send(payload)
     payload = theReply
@@ -71,40 +73,78 @@ async function work (run: Run, reply: FastifyReply, handle: () => unknown): Prom
   return payload
 }
 
-/**
- * The promise of an async handler that returns the reply would wait until the answer is sent, and tells here that the handler has ended. One that
- * awaits the reply and goes on is told the same at once: it keeps its lock.
- */
-function resolveAtOnce (reply: FastifyReply): () => void {
-  Object.defineProperty(reply, 'then', { configurable: true, value (resolve: (value: typeof theReply) => void) { resolve(theReply) } })
-  return () => { Reflect.deleteProperty(reply, 'then') }
+/** Resolves when the handler has answered by itself; or, when its response is over without that and nobody can tell whether it ever will, after the ttl. */
+function answerOf (run: Run, reply: FastifyReply, ttl: number): Promise<void> {
+  return new Promise((resolve) => {
+    run.answered = resolve
+    reply.raw.once('close', () => {
+      if (run.over) return
+      if (reply.sent && !isTimedOut(reply.request)) return resolve() // hijacked, or sent to the end
+      setTimeout(giveUp, ttl, run, reply).unref()
+      hearSend(run, reply)
+    })
+  })
 }
 
-/** onSend: lets an answer wait until the lock is given back, unless its handler is still running. */
-export async function releaseFirst (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
-  const run = request[kRun]
-  if (!run || run.over) return
-  if (isTimedOut(request)) return endWithSend(run, reply)
-  run.sending = true
-  if (isStream(payload)) {
-    if (reply.raw.closed) run.answered() // its client left before
-    else reply.raw.once('close', run.answered)
-    return
-  }
+function giveUp (run: Run, reply: FastifyReply): void {
+  if (run.handled && !run.over) reply.log.warn({ names: run.grant.names }, 'the handler has not answered and nobody can tell whether it has ended: its lock is given back')
   run.answered()
-  await setImmediate() // an async handler that returns what `reply.send` returned has not ended yet
-  if (run.handled) await run.given
 }
 
-/** Fastify answers for a handler that takes too long, and which goes on. One that answers by itself has ended when it tries to. */
-function endWithSend (run: Run, reply: FastifyReply): void {
-  Object.defineProperty(reply, 'send', {
+/** Fastify drops what is sent after its own answer, but that tells that the handler has ended. */
+function hearSend (run: Run, reply: FastifyReply): void {
+  const { send } = reply
+  reply.send = (payload) => {
+    if (reply.sent) run.answered()
+    return send.call(reply, payload)
+  }
+}
+
+/**
+ * What the handler returns. The promise of an async handler that returns the reply would wait until the answer is sent, and tells here that the handler
+ * has ended. One that awaits the reply and goes on is told the same at once: it keeps its lock.
+ */
+async function resultOf (run: Run, reply: FastifyReply, handle: () => unknown): Promise<unknown> {
+  Object.defineProperty(reply, 'then', {
     configurable: true,
-    value () {
-      run.answered()
-      return reply
+    value (resolve: (value: typeof theReply) => void) {
+      run.sending = true
+      resolve(theReply)
     }
   })
+  try {
+    const result = handle()
+    return await Promise.resolve(result === undefined ? theReply : result)
+  } finally {
+    run.handled = true
+    Reflect.deleteProperty(reply, 'then')
+  }
+}
+
+/** onSend: lets an answer wait until the lock is given back, unless its handler is still running. A success that is known to be none becomes an error. */
+export async function releaseFirst (request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
+  const run = request[kRun]
+  if (!run || run.over || isTimedOut(request)) return // Fastify answers in time for a handler that goes on
+  run.sending = true
+  if (isStream(payload)) return sendUnderLock(run, reply)
+  run.answered()
+  await setImmediate() // an async handler that returns what `reply.send` returned has not ended yet
+  if (!run.handled) return failIfLost(run, reply)
+  run.told = true
+  const failure = await run.given
+  if (failure === null) return
+  if (reply.statusCode < 400) throw failure
+  request.log.error({ err: failure }, 'what ran under the lock has failed, and the answer is another error')
+}
+
+function sendUnderLock (run: Run, reply: FastifyReply): void {
+  failIfLost(run, reply)
+  if (reply.raw.closed) run.answered() // its client left before
+  else reply.raw.once('close', run.answered)
+}
+
+function failIfLost ({ grant: { signal } }: Run, reply: FastifyReply): void {
+  if (signal.aborted && reply.statusCode < 400) throw signal.reason
 }
 
 function isTimedOut (request: FastifyRequest): boolean {

@@ -4,16 +4,14 @@ import type { LockService } from '../../services/locks/locks.js'
 import { noObserver, results } from '../../services/locks/observer.js'
 import type { BackendName, Observer } from '../../services/locks/observer.js'
 import { createHistogram } from '../../services/metrics/histogram.js'
-import { instrumentsBy } from '../metrics/registry.js'
+import { instrumentsBy, watchIn } from '../metrics/registry.js'
 
 type Source = Pick<LockService, 'held' | 'waiters'>
 
 export interface Metrics {
   observer: Observer
-  /** From now on the gauges count these locks too. */
-  watch: (locks: Source) => void
-  /** Takes this instance out of the gauges. What was counted stays. */
-  close: () => void
+  /** From now on the gauges count these locks too. Returns what takes them out again; what was counted stays. */
+  watch: (locks: Source) => () => void
 }
 
 interface Instruments {
@@ -34,17 +32,9 @@ const instrumentsOf = instrumentsBy(acquired, createInstruments)
 
 /** Metrics of one instance of the plugin. None is labelled by the name of a lock. */
 export function createMetrics (registry: Registry | null): Metrics {
-  if (registry === null) return { observer: noObserver, watch () {}, close () {} }
+  if (registry === null) return { observer: noObserver, watch: () => () => {} }
   const { observer, sources } = instrumentsOf(registry)
-  let source: Source | null = null
-  return {
-    observer,
-    watch (locks) {
-      source = locks
-      sources.add(locks)
-    },
-    close () { if (source !== null) sources.delete(source) }
-  }
+  return { observer, watch: watchIn(sources) }
 }
 
 function createInstruments (registry: Registry): Instruments {

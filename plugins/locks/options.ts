@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Cluster, Redis } from 'ioredis'
 import type { Registry } from 'prom-client'
-import type { PostgresClient } from '../../services/locks/postgres/query.js'
+import type { PostgresClient } from '../../services/database/query.js'
 
 /** What a route may say in `config: { lock: … }`: no two of its requests with one key run together. */
 export interface LockRouteOptions {

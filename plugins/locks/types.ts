@@ -7,15 +7,17 @@ import type { LockRouteOptions } from './options.js'
 /** What a request is doing under its lock. */
 export interface Run {
   grant: Grant
-  /** An answer is on its way. */
+  /** An answer is on its way, or the handler waits for it. */
   sending: boolean
   /** Nothing of the handler runs any more. */
   handled: boolean
   /** The lock was given back. */
   over: boolean
+  /** The answer on its way waits for that, and tells what has failed. */
+  told: boolean
   /** To be called when the handler has answered by itself. */
   answered: () => void
-  /** Resolves then. Never rejects. */
+  /** Resolves when the lock was given back, with what has failed or null. Never rejects. */
   given: Promise<unknown>
 }
 

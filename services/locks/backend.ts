@@ -11,7 +11,7 @@ export interface Hold {
   validUntil: () => number
   /** Aborts when the backend learns that it is lost. */
   lost?: AbortSignal
-  /** The same by a call, with the cause: for a backend of short locks, which a signal for each would slow down. */
+  /** The same by a call, with the cause, and when the validity is over, whatever the store is doing: for a backend of short locks, which a signal for each would slow down. */
   onLost?: (lose: (cause: unknown) => void) => void
   /** The fencing token, where the backend draws one with the lock. */
   token?: bigint
@@ -19,15 +19,10 @@ export interface Hold {
   release: () => Promise<boolean>
 }
 
-export interface AttemptOptions {
-  /** ms, of a lock that has a life of its own. */
-  ttl: number
-  signal: AbortSignal
-}
-
 export interface LockBackend {
   readonly name: 'redis' | 'postgres'
-  attempt: (names: readonly string[], options: AttemptOptions) => Promise<Attempt>
+  /** @param ttl ms, of a lock that has a life of its own */
+  attempt: (names: readonly string[], ttl: number) => Promise<Attempt>
   /** Calls `wake` when one of the names may be free. Looking now and then stays the net. Resolves with what ends it. */
   subscribe?: (names: readonly string[], wake: () => void) => Promise<() => void>
   close: () => Promise<void>

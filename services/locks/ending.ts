@@ -1,13 +1,10 @@
-import { createLazySignal } from './lazy-signal.js'
-
 /** What ends a wait: its deadline, its caller's signal, or a stop of them all. */
 export interface Ending {
   readonly why: () => 'deadline' | 'aborted' | null
   /** Why somebody ended it. */
   readonly reason: () => unknown
-  readonly signal: () => AbortSignal
-  /** Resolves, with null, when it has ended. */
-  readonly ended: Promise<null>
+  /** What comes of the promise, or null where the wait ends first. One at a time. */
+  or: <T>(promise: Promise<T>) => Promise<T | null>
   abort: (reason: unknown) => void
   /** Lets go of the timer and of the signal. */
   clear: () => void
@@ -15,25 +12,25 @@ export interface Ending {
 
 /** @param wait ms, on the monotonic clock of Node's timers. 0: no deadline */
 export function createEnding (wait: number, signal: AbortSignal | undefined): Ending {
-  const own = createLazySignal()
-  let why: 'deadline' | 'aborted' | null = null
-  let resolve = (_: null): void => {}
-  const ended = new Promise<null>((_resolve) => { resolve = _resolve })
-  const end = (cause: 'deadline' | 'aborted', reason: unknown): void => {
-    why ??= cause
-    own.abort(reason)
-    resolve(null)
+  let end: { why: 'deadline' | 'aborted', reason: unknown } | null = null
+  let tell = (_: null): void => {}
+  const finish = (why: 'deadline' | 'aborted', reason: unknown): void => {
+    end ??= { why, reason }
+    tell(null)
   }
-  const onAbort = (): void => { end('aborted', signal?.reason) }
+  const onAbort = (): void => { finish('aborted', signal?.reason) }
   if (signal?.aborted === true) onAbort()
   signal?.addEventListener('abort', onAbort)
-  const timer = wait > 0 ? setTimeout(end, wait, 'deadline', undefined) : undefined
+  const timer = wait > 0 ? setTimeout(finish, wait, 'deadline', undefined) : undefined
   return {
-    why: () => why,
-    reason: () => own.aborted()?.reason,
-    signal: own.signal,
-    ended,
-    abort (reason) { end('aborted', reason) },
+    why: () => end?.why ?? null,
+    reason: () => end?.reason,
+    or: (promise) => new Promise((resolve, reject) => {
+      if (end === null) tell = resolve
+      else resolve(null)
+      promise.then(resolve, reject)
+    }),
+    abort (reason) { finish('aborted', reason) },
     clear () {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)

@@ -24,3 +24,8 @@ export function lockError (Type: typeof FST_LOCKS_TIMEOUT, details: LockDetails,
   if (cause !== undefined) error.cause = cause
   return error
 }
+
+/** A mistake of the program has the same details, wherever it was found. */
+export function withDetails (error: unknown, details: LockDetails): unknown {
+  return error instanceof FST_LOCKS_USAGE && !('names' in error) ? Object.assign(error, details) : error
+}

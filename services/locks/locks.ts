@@ -1,14 +1,15 @@
 import type { LockBackend } from './backend.js'
-import { FST_LOCKS_LOST, FST_LOCKS_TIMEOUT, FST_LOCKS_USAGE, lockError } from './errors.js'
+import { FST_LOCKS_LOST, FST_LOCKS_TIMEOUT, FST_LOCKS_USAGE, lockError, withDetails } from './errors.js'
 import type { Grant } from './grant.js'
-import type { Log } from '../log.js'
+import type { Granted } from './granting.js'
 import { namesOf } from './names.js'
 import { createNesting } from './nesting.js'
-import type { BackendName, Observer } from './observer.js'
+import type { Nesting } from './nesting.js'
+import type { BackendName } from './observer.js'
 import { checkLockOptions, lockDefaults } from './settings.js'
 import type { LockOptions } from './settings.js'
 import { createTaking } from './taking.js'
-import type { Taken } from './taking.js'
+import type { LocksDeps } from './taking.js'
 
 export type Names = string | readonly string[]
 export type Routine<T> = (grant: Grant) => Promise<T> | T
@@ -36,14 +37,7 @@ export interface LockService extends Locks {
   waiters: (backend: BackendName) => number
 }
 
-export interface LocksDeps {
-  /** At least one; the first one is the default. */
-  backends: readonly LockBackend[]
-  /** The next fencing token, where the backend has drawn none with the lock. Null: there is no Postgres, and fencing is refused. */
-  nextToken: (() => Promise<bigint>) | null
-  log: Log
-  observer: Observer
-}
+type Take = (names: Names, options: LockOptions, attempt?: LockBackend['attempt']) => Promise<Granted>
 
 /** Locks over any backends. */
 export function createLocks (deps: LocksDeps): LockService {
@@ -52,24 +46,22 @@ export function createLocks (deps: LocksDeps): LockService {
   const [first] = deps.backends
   if (first === undefined) throw new TypeError('locks need a backend')
 
-  const take = async (names: Names, options: LockOptions, attempt?: LockBackend['attempt']): Promise<Taken> => {
+  const begin: Take = (names, options, attempt) => {
     checkLockOptions(options)
     const { ttl = lockDefaults.ttl, wait = lockDefaults.wait, fencing = false, backend = first.name, signal, interval } = options
     const all = namesOf(names)
     if (fencing && deps.nextToken === null) throw new FST_LOCKS_USAGE('a fencing token needs the option `postgres` of the plugin')
     nesting.check(backend, all)
-    return await taking.take(all, { ttl, wait, fencing, backend, signal, interval, attempt })
+    return taking.take(all, { ttl, wait, backend, signal, interval, attempt, nextToken: fencing ? deps.nextToken : null })
   }
-  const using = async <T>(names: Names, options: LockOptions, routine: Routine<T>, attempt?: LockBackend['attempt']): Promise<T> => {
-    const { grant, end, backend, details } = await take(names, options, attempt)
-    const value = await nesting.run({ names: grant.names, backend, isOpen: () => grant.remaining() > 0 }, async () => await routine(grant))
-      .catch(async (error: unknown) => {
-        await end()
-        throw error
-      })
-    if (await end() === 'lost') throw grant.signal.aborted ? grant.signal.reason : lockError(FST_LOCKS_LOST, details, notOurs())
-    return value
+  const take: Take = (names, options, attempt) => {
+    try {
+      return begin(names, options, attempt)
+    } catch (error) {
+      throw withDetails(error, { names: [names].flat(), waited: 0, attempts: 0 })
+    }
   }
+  const using = usingBy(take, nesting)
   return {
     using,
     tryUsing: tryUsingBy(using),
@@ -78,6 +70,21 @@ export function createLocks (deps: LocksDeps): LockService {
     close: taking.close,
     held: taking.held,
     waiters: taking.waiters
+  }
+}
+
+function usingBy (take: Take, nesting: Nesting): LockService['using'] {
+  return async (names, options, routine, attempt) => {
+    const granted = await take(names, options, attempt)
+    let value: Awaited<ReturnType<typeof routine>>
+    try {
+      value = await nesting.run(granted, routine)
+    } catch (error) {
+      await granted.end()
+      throw error
+    }
+    if (await granted.end() === 'lost') throw lossOf(granted)
+    return value
   }
 }
 
@@ -93,6 +100,6 @@ function tryUsingBy (using: Locks['using']): Locks['tryUsing'] {
   }
 }
 
-function notOurs (): Error {
-  return new Error('its key was not ours any more')
+function lossOf ({ grant: { signal }, details }: Granted): unknown {
+  return signal.aborted ? signal.reason : lockError(FST_LOCKS_LOST, details, new Error('its key was not ours any more'))
 }

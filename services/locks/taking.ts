@@ -1,31 +1,28 @@
 import type { LockBackend } from './backend.js'
-import { FST_LOCKS_ABORTED, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE, FST_LOCKS_USAGE, lockError } from './errors.js'
-import type { LockDetails } from './errors.js'
+import { FST_LOCKS_ABORTED, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE, FST_LOCKS_USAGE, withDetails } from './errors.js'
 import { createGrant } from './granting.js'
-import type { GrantDeps, Granted } from './granting.js'
-import type { LocksDeps } from './locks.js'
-import type { BackendName, Result } from './observer.js'
+import type { GrantListener, Granted } from './granting.js'
+import type { Log } from '../log.js'
+import type { BackendName, Observer, Result } from './observer.js'
 import { createWaiting } from './waiting.js'
-import type { Waited, Waiting } from './waiting.js'
+import type { Waiting, WaitOptions } from './waiting.js'
 
-export interface Taken extends Granted {
-  backend: BackendName
-  details: LockDetails
+export interface LocksDeps {
+  /** At least one; the first one is the default. */
+  backends: readonly LockBackend[]
+  /** The next fencing token, where the backend has drawn none with the lock. Null: there is no Postgres, and fencing is refused. */
+  nextToken: (() => Promise<bigint>) | null
+  log: Log
+  observer: Observer
 }
 
-export interface TakeOptions {
-  ttl: number
-  wait: number
-  fencing: boolean
+/** Passed on as they are: a copy by spread for each lock, which V8 takes for long-lived, cost as much CPU as all the rest. */
+export interface TakeOptions extends WaitOptions {
   backend: BackendName
-  signal: AbortSignal | undefined
-  interval: number | undefined
-  /** Asks in place of the backend. */
-  attempt: LockBackend['attempt'] | undefined
 }
 
 export interface Taking {
-  take: (names: readonly string[], options: TakeOptions) => Promise<Taken>
+  take: (names: readonly string[], options: TakeOptions) => Promise<Granted>
   drain: () => void
   close: (timeout: number) => Promise<void>
   held: (backend: BackendName) => number
@@ -34,9 +31,10 @@ export interface Taking {
 
 /** Waits for locks, keeps account of what is held, and ends it all. */
 export function createTaking (deps: LocksDeps): Taking {
-  const { log, observer, nextToken } = deps
+  const { log, observer } = deps
   const waitings = new Map(deps.backends.map((backend) => [backend.name, createWaiting({ backend, log })]))
-  const account = createAccount(deps)
+  const account = createAccount()
+  const listener = listenerOf(deps, account.close)
 
   function waitingOf (backend: BackendName): Waiting {
     const waiting = waitings.get(backend)
@@ -47,18 +45,19 @@ export function createTaking (deps: LocksDeps): Taking {
     for (const waiting of waitings.values()) waiting.stop(new Error('the server stops'))
   }
   return {
-    async take (names, { wait, fencing, backend, ...others }) {
+    async take (names, options) {
+      const { backend } = options
       const waiting = waitingOf(backend)
       const start = performance.now()
       try {
-        const waited = await waiting.take(names, { wait, ...others })
-        const token = fencing && nextToken !== null ? await tokenFor(waited, nextToken) : waited.hold.token ?? null
+        const { hold, details } = await waiting.take(names, options)
         observer.asked(backend, 'acquired', performance.now() - start)
-        log.debug({ names, backend, waited: waited.details.waited }, 'the lock is held')
-        return account.open(waited, token, backend)
+        log.debug({ names, backend, waited: details.waited }, 'the lock is held')
+        return account.open(createGrant({ hold, backend, details, listener }))
       } catch (error) {
-        tellRefusal(deps, error, { names, backend, wait, waited: performance.now() - start })
-        throw error
+        const waited = performance.now() - start
+        tellRefusal(deps, error, { names, backend, wait: options.wait, waited })
+        throw withDetails(error, { names, waited: Math.round(waited), attempts: 1 })
       }
     },
     drain,
@@ -73,37 +72,36 @@ export function createTaking (deps: LocksDeps): Taking {
 }
 
 /** What is held, until it is given back. */
-function createAccount (deps: LocksDeps) {
-  const open = new Set<Taken>()
-  let onGivenBack = (): void => {}
+function createAccount () {
+  const all = new Set<Granted>()
+  let onClosed = (): void => {}
 
   async function untilEmpty (timeout: number): Promise<void> {
-    if (open.size === 0) return
+    if (all.size === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeout)
-      onGivenBack = () => {
-        if (open.size > 0) return
+      onClosed = () => {
+        if (all.size > 0) return
         clearTimeout(timer)
         resolve()
       }
     })
   }
   return {
-    open ({ hold, details }: Waited, token: bigint | null, backend: BackendName): Taken {
-      const onDone = (): void => {
-        open.delete(taken)
-        onGivenBack()
-      }
-      const taken: Taken = { ...createGrant({ hold, details, token, ...listeners(deps, backend, details, onDone) }), backend, details }
-      open.add(taken)
-      return taken
+    open (granted: Granted): Granted {
+      all.add(granted)
+      return granted
+    },
+    close (granted: Granted): void {
+      all.delete(granted)
+      onClosed()
     },
     /** Tells those that are left after the timeout, ms. */
     async settle (timeout: number): Promise<void> {
       await untilEmpty(timeout)
-      for (const { lose } of open) lose(new Error('the server stopped while it was held: it ends by itself'))
+      for (const { lose } of all) lose(new Error('the server stopped while it was held: it ends by itself'))
     },
-    held: (backend: BackendName) => [...open].filter((taken) => taken.backend === backend).length
+    held: (backend: BackendName) => [...all].filter((granted) => granted.backend === backend).length
   }
 }
 
@@ -113,27 +111,19 @@ function tellRefusal ({ log, observer }: LocksDeps, err: unknown, { names, backe
   if (wait > 0 && (result === 'busy' || result === 'unavailable')) log.warn({ names, backend, waited: Math.round(waited), err }, 'the lock was not had')
 }
 
-function listeners ({ log, observer }: LocksDeps, backend: BackendName, { names }: LockDetails, onDone: () => void): Pick<GrantDeps, 'onLost' | 'onEnded' | 'onReleaseFailed'> {
+function listenerOf ({ log, observer }: LocksDeps, close: (granted: Granted) => void): GrantListener {
   return {
-    onLost (held, cause) {
+    lost ({ backend, details: { names } }, held, cause) {
       observer.lost(backend)
       log.error({ names, backend, held: Math.round(held), err: cause }, 'the lock was lost')
     },
-    onEnded (held) {
-      onDone()
+    ended (granted, held) {
+      const { backend, details: { names } } = granted
+      close(granted)
       observer.ended(backend, held)
       log.debug({ names, backend, held: Math.round(held) }, 'the lock is given back')
     },
-    onReleaseFailed (err) { log.warn({ names, backend, err }, 'the lock could not be given back: it ends by itself') }
-  }
-}
-
-async function tokenFor ({ hold, details }: Waited, nextToken: () => Promise<bigint>): Promise<bigint> {
-  try {
-    return hold.token ?? await nextToken()
-  } catch (cause) {
-    await hold.release().catch(() => {}) // it ends with its ttl, and the caller is told of the same outage
-    throw lockError(FST_LOCKS_UNAVAILABLE, details, cause)
+    releaseFailed ({ backend, details: { names } }, err) { log.warn({ names, backend, err }, 'the lock could not be given back: it ends by itself') }
   }
 }
 

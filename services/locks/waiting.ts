@@ -3,7 +3,7 @@ import { createEnding } from './ending.js'
 import type { Ending } from './ending.js'
 import { FST_LOCKS_ABORTED, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE, lockError } from './errors.js'
 import type { LockDetails } from './errors.js'
-import { withSignal } from './lazy-signal.js'
+import { fenced } from './fenced.js'
 import type { Log } from '../log.js'
 import { createQueue } from './queue.js'
 import type { Queue } from './queue.js'
@@ -19,6 +19,8 @@ export interface WaitOptions {
   interval: number | undefined
   /** Asks in place of the backend, for a lock of the caller's transaction. Who waits stands in one line with all others. */
   attempt: LockBackend['attempt'] | undefined
+  /** Draws a fencing token with the lock, where the backend draws none. */
+  nextToken: (() => Promise<bigint>) | null
 }
 
 export interface Waited {
@@ -41,6 +43,8 @@ interface Asked {
   ttl: number
   interval: number | undefined
   attempt: LockBackend['attempt']
+  /** Nobody but the end of a transaction of the caller's gives back what it is granted too late. */
+  inTransaction: boolean
   ending: Ending
   start: number
   attempts: number
@@ -66,9 +70,10 @@ export function createWaiting (deps: WaitingDeps): Waiting {
   const ask = (asked: Asked): Promise<Hold | null> => askOnce(asked, late)
   const lines = createLines(deps, ask)
   return {
-    async take (names, { ttl, wait, signal, interval, attempt = backend.attempt }) {
+    async take (names, { ttl, wait, signal, interval, nextToken, attempt: own }) {
+      const attempt = own ?? backend.attempt
       const ending = createEnding(wait, signal)
-      const asked: Asked = { names, ttl, interval, attempt, ending, start: performance.now(), attempts: 0, last: null }
+      const asked: Asked = { names, ttl, interval, attempt: nextToken === null ? attempt : fenced(attempt, nextToken), inTransaction: own !== undefined, ending, start: performance.now(), attempts: 0, last: null }
       going.add(ending)
       if (stopped !== null) ending.abort(stopped.reason)
       try {
@@ -95,11 +100,11 @@ export function createWaiting (deps: WaitingDeps): Waiting {
 async function askOnce (asked: Asked, late: Late): Promise<Hold | null> {
   if (asked.ending.why() !== null) return null
   asked.attempts++
-  const attempt = asked.attempt(asked.names, withSignal({ ttl: asked.ttl }, asked.ending.signal))
-  const answer = await Promise.race([attempt, asked.ending.ended])
+  const attempt = asked.attempt(asked.names, asked.ttl)
+  const answer = await asked.ending.or(attempt)
   if (answer !== null) asked.last = answer
   if (asked.ending.why() !== null) {
-    late.giveBack(attempt, asked.names)
+    if (!asked.inTransaction) late.giveBack(attempt, asked.names) // a statement of the caller's may take as long as it likes
     return null
   }
   return answer?.outcome === 'granted' ? answer.hold : null
@@ -110,16 +115,17 @@ function createLines ({ backend, log }: WaitingDeps, ask: (asked: Asked) => Prom
   const queues = new Map<string, Queue>()
   let waiters = 0
   return {
-    has: (names: readonly string[]) => queues.has(keyOf(names)),
+    has: (names: readonly string[]) => queues.size > 0 && queues.has(keyOf(names)),
     waiters: () => waiters,
     async stand (asked: Asked): Promise<Hold | null> {
       const { names } = asked
       const key = keyOf(names)
       const queue = queues.get(key) ?? createQueue({ backend, names, log, onEmpty: () => { queues.delete(key) } })
       queues.set(key, queue)
+      queue.last ??= asked.last
       waiters++
       try {
-        await Promise.race([queue.join(asked), asked.ending.ended])
+        await asked.ending.or(queue.join(asked))
         return await lookUntilEnded(queue, asked, ask)
       } finally {
         waiters--
@@ -146,27 +152,35 @@ function createLate (log: Log) {
   }
 }
 
-/** Asks whenever it is woken, and now and then besides. Right after another one of this process was granted, it waits first. */
+/**
+ * Asks whenever it is woken, and now and then besides, soon after a wake-up that led to nothing: who asks for several names may hold one of them for the
+ * moment in which another is refused. Right after another one of this process was granted, it waits first.
+ */
 async function lookUntilEnded (queue: Queue, asked: Asked, ask: (asked: Asked) => Promise<Hold | null>): Promise<Hold | null> {
   const { ending, interval = longest } = asked
   let isTaken = queue.last?.outcome === 'granted'
-  for (let pause = Math.min(shortest, interval); ending.why() === null; pause = Math.min(pause * 2, interval)) {
+  const first = Math.min(shortest, interval)
+  for (let pause = first; ending.why() === null;) {
     if (!isTaken) {
       queue.arm() // before the look, so that nothing is missed in between
       const hold = await ask(asked)
-      queue.last = asked.last
+      queue.last = asked.last ?? queue.last // a look that was cut short has learnt nothing
       if (hold !== null) return hold
     }
     isTaken = false
-    await withinPause(pause * (0.5 + Math.random() / 2), [queue.woken(), ending.ended])
+    const isWoken = await untilWoken(queue, pause * (0.5 + Math.random() / 2), ending)
+    pause = isWoken ? first : Math.min(pause * 2, interval)
   }
   return null
 }
 
-async function withinPause (ms: number, events: ReadonlyArray<Promise<unknown>>): Promise<void> {
+/** Whether it was woken within the pause, ms, and before the end. */
+async function untilWoken (queue: Queue, pause: number, ending: Ending): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  await Promise.race([...events, new Promise<void>((resolve) => { timer = setTimeout(resolve, ms) })])
+  const over = new Promise<boolean>((resolve) => { timer = setTimeout(resolve, pause, false) })
+  const isWoken = await ending.or(Promise.race([queue.woken().then(() => true), over]))
   clearTimeout(timer)
+  return isWoken === true
 }
 
 function keyOf (names: readonly string[]): string {

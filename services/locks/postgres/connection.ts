@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg'
-import type { PostgresClient } from './query.js'
+import type { PostgresClient } from '../../database/query.js'
 
 /** Where the server is and who we are. Nothing that says how a pool's statements are answered: the session of the locks has time limits of its own. */
 const kept = ['connectionString', 'host', 'port', 'user', 'password', 'database', 'ssl', 'options', 'stream'] as const

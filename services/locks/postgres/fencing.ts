@@ -1,6 +1,6 @@
+import type { Query } from '../../database/query.js'
 import { FST_LOCKS_LOST, lockError } from '../errors.js'
 import type { Grant } from '../grant.js'
-import type { Query } from './query.js'
 
 /** One round trip, for locks that are not in Postgres. Grows with every call, over all processes and restarts. */
 export async function nextToken (query: Query): Promise<bigint> {

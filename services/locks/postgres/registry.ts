@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Query } from '../../database/query.js'
 import type { Log } from '../../log.js'
 import { invalidOption, matching } from '../../options.js'
 import type { Rules } from '../../options.js'
 import { FST_LOCKS_USAGE } from '../errors.js'
+import { textOf } from '../names.js'
 import { lockKey } from './key.js'
-import type { Query } from './query.js'
 import * as sql from './registry-sql.js'
 
 /** A lock that somebody holds. */
@@ -59,8 +60,9 @@ export interface RegistryDeps {
 }
 
 export function createRegistry ({ query, namespace, log }: RegistryDeps): Registry {
-  const isLocked = async (name: string): Promise<boolean> => (await query(sql.isLocked, [lockKey(namespace, name)])).length > 0
-  const takeAway = async (name: string, { reason, by }: Force, atOnce: boolean): Promise<ForcedRelease | null> => {
+  const isLocked = async (name: string): Promise<boolean> => (await query(sql.isLocked, [lockKey(namespace, textOf(name))])).length > 0
+  const takeAway = async (given: string, { reason, by }: Force, atOnce: boolean): Promise<ForcedRelease | null> => {
+    const name = textOf(given)
     const [row] = await query(sql.takeAway, [lockKey(namespace, name), name, reason, by, atOnce]) as ForcedRelease[]
     if (row !== undefined) log.warn({ lock: name, reason, by, ...row }, 'an administrator took a lock away')
     return row ?? null

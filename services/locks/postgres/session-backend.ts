@@ -86,7 +86,7 @@ function createConnecting ({ connection, namespace = 'holdfast', heartbeat = 5_0
     close: once(async () => {
       closed = true
       const last = await current?.catch(() => null) // it never opened
-      await last?.session.close()
+      await last?.close()
     })
   }
 }

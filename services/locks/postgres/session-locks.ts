@@ -12,6 +12,8 @@ export interface SessionLocks {
   session: Session
   attempt: (names: readonly string[]) => Promise<Attempt>
   subscribe: (names: readonly string[], wake: () => void) => Promise<() => void>
+  /** Closes the session, or leaves that to the last lock that is held: the connection does not keep the process alive. */
+  close: () => Promise<void>
 }
 
 export interface SessionLocksDeps {
@@ -20,23 +22,36 @@ export interface SessionLocksDeps {
   log: Log
 }
 
+interface Claim {
+  keys: readonly string[]
+  lost: AbortController
+  /** Until it is answered. */
+  asked: Promise<unknown> | null
+}
+
 interface Context extends SessionLocksDeps {
   /** In front of the session, to whom Postgres grants a second time what it has: keys that are held, and those that are being asked for. */
-  taken: Map<string, AbortController>
+  taken: Map<string, Claim>
   waiters: Waiters
+  onEmpty: () => void
 }
 
 export function createSessionLocks (deps: SessionLocksDeps): SessionLocks {
   const { session, namespace, log } = deps
-  const context: Context = { ...deps, taken: new Map(), waiters: createWaiters(session, log) }
+  const context: Context = { ...deps, taken: new Map(), waiters: createWaiters(session, log), onEmpty () {} }
   session.onNotice((payload) => { hear(context, payload) })
   session.ended.addEventListener('abort', () => {
-    for (const lost of context.taken.values()) lost.abort(session.ended.reason)
+    for (const { lost } of context.taken.values()) lost.abort(session.ended.reason)
   }, { once: true })
   return {
     session,
     attempt: (names) => attempt(context, keysOf(namespace, names)),
-    subscribe: (names, wake) => context.waiters.add([...keysOf(namespace, names).keys()], wake)
+    subscribe: (names, wake) => context.waiters.add([...keysOf(namespace, names).keys()], wake),
+    async close () {
+      if (context.taken.size === 0) return await session.close()
+      session.unref()
+      context.onEmpty = () => { session.close().catch((err: unknown) => { log.warn({ err }, 'the connection of the locks did not end well') }) }
+    }
   }
 }
 
@@ -44,20 +59,32 @@ export function createSessionLocks (deps: SessionLocksDeps): SessionLocks {
 function hear ({ session, taken, waiters }: Context, payload: string): void {
   const [verb, ...words] = payload.split(' ')
   if (verb === 'free') waiters.wake(words[0] ?? '')
-  if (verb === 'revoke' && words[0] === String(session.pid)) taken.get(words[1] ?? '')?.abort(new Error('an administrator took the lock away'))
+  if (verb === 'revoke' && words[0] === String(session.pid)) taken.get(words[1] ?? '')?.lost.abort(new Error('an administrator took the lock away'))
 }
 
 async function attempt (context: Context, names: Map<string, string>): Promise<Attempt> {
   const { taken } = context
   const keys = [...names.keys()]
+  for (let other = openAsk(taken, keys); other !== null; other = openAsk(taken, keys)) await other
   if (keys.some((key) => taken.has(key))) return { outcome: 'busy' }
-  const lost = new AbortController()
-  for (const key of keys) taken.set(key, lost)
-  const verdict = await ask(context, names)
-  if (typeof verdict === 'bigint') return { outcome: 'granted', hold: createHold(context, keys, lost, verdict) }
+  const asked = ask(context, names)
+  const claim: Claim = { keys, lost: new AbortController(), asked }
+  for (const key of keys) taken.set(key, claim)
+  const verdict = await asked
+  claim.asked = null
+  if (typeof verdict === 'bigint') return { outcome: 'granted', hold: createHold(context, claim, verdict) }
   for (const key of keys) taken.delete(key)
   if (verdict === 'moved') throw handedOn()
   return verdict
+}
+
+/** Who asks for other names besides may be refused because of them: the keys would be free then, and nobody is told. */
+function openAsk (taken: ReadonlyMap<string, Claim>, keys: readonly string[]): Promise<unknown> | null {
+  for (const key of keys) {
+    const claim = taken.get(key)
+    if (claim?.keys.some((other) => !keys.includes(other)) === true && claim.asked !== null) return claim.asked
+  }
+  return null
 }
 
 /** The token of a grant. */
@@ -76,9 +103,10 @@ async function ask ({ session }: Context, names: Map<string, string>): Promise<b
   }
 }
 
-function createHold (context: Context, keys: readonly string[], lost: AbortController, token: bigint): Hold {
+function createHold (context: Context, claim: Claim, token: bigint): Hold {
+  const { lost } = claim
   let released: Promise<boolean> | undefined
-  const release = (): Promise<boolean> => (released ??= giveBack(context, keys, lost))
+  const release = (): Promise<boolean> => (released ??= giveBack(context, claim))
   // Taken away by an administrator, who waits for it.
   const onLost = (): void => {
     release().catch((err: unknown) => { context.log.debug({ err }, 'a lost lock was not given back') })
@@ -97,7 +125,9 @@ function createHold (context: Context, keys: readonly string[], lost: AbortContr
 }
 
 /** Never twice, and in this process nobody else asks before the answer: the session would not tell the two apart. */
-async function giveBack ({ session, taken, waiters, log }: Context, keys: readonly string[], lost: AbortController): Promise<boolean> {
+async function giveBack (context: Context, claim: Claim): Promise<boolean> {
+  const { session, taken, waiters, log } = context
+  const { keys } = claim
   try {
     if (session.ended.aborted) return false
     const [row] = await session.query<{ done: boolean }>({ name: 'giveBack', text: sql.giveBack }, [session.owner, keys])
@@ -108,8 +138,9 @@ async function giveBack ({ session, taken, waiters, log }: Context, keys: readon
     return false
   } finally {
     for (const key of keys) {
-      if (taken.get(key) === lost) taken.delete(key)
+      if (taken.get(key) === claim) taken.delete(key)
       waiters.wake(key)
     }
+    if (taken.size === 0) context.onEmpty()
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import type { Log } from '../../log.js'
 import { FST_LOCKS_USAGE } from '../errors.js'
@@ -26,6 +27,8 @@ export interface Session {
   query: <Row>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>
   onNotice: (listener: (payload: string) => void) => void
   end: (reason: Error) => void
+  /** The process may end before it. */
+  unref: () => void
   close: () => Promise<void>
 }
 
@@ -47,6 +50,7 @@ function settingsOf (timeout: number): Record<string, string> {
     tcp_user_timeout: '25000',
     idle_session_timeout: '0',
     statement_timeout: '0',
+    transaction_timeout: '0', // would end the session
     lock_timeout: String(Math.ceil(timeout / 2)),
     client_connection_check_interval: '1000'
   }
@@ -60,7 +64,7 @@ export async function openSession (options: SessionOptions): Promise<Session> {
   const end = (reason: Error): void => {
     if (ended.signal.aborted) return
     ended.abort(reason)
-    client.end().catch((err: unknown) => { log.warn({ err }, 'the connection of the locks did not end well') })
+    disconnect(client, timeout).catch((err: unknown) => { log.warn({ err }, 'the connection of the locks did not end well') })
   }
   client.on('error', end).on('end', () => { end(new Error('the connection of the locks ended')) })
   const query = inTurn(client, { timeout, ended: ended.signal, end })
@@ -75,16 +79,23 @@ export async function openSession (options: SessionOptions): Promise<Session> {
       query,
       onNotice: (listener) => { client.on('notification', ({ payload = '' }) => { listener(payload) }) },
       end,
+      unref () { (client.connection.stream as Socket).unref() },
       async close () {
         stopBeating()
         if (!ended.signal.aborted) ended.abort(new Error('the locks were closed'))
-        await client.end()
+        await disconnect(client, timeout)
       }
     }
   } catch (error) {
     end(error as Error)
     throw error
   }
+}
+
+/** A server that cannot be reached any more does not answer the goodbye. */
+async function disconnect (client: pg.Client, timeout: number): Promise<void> {
+  const timer = setTimeout(() => { client.connection.stream.destroy() }, timeout)
+  await client.end().finally(() => { clearTimeout(timer) })
 }
 
 type Query = Session['query']

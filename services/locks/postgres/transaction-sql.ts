@@ -14,3 +14,9 @@ SELECT stale, got, CASE WHEN got THEN ${token} END AS token, CASE WHEN got THEN 
 
 export const tryLock = statement('NULL::text')
 export const tryFenced = statement("nextval('lock_tokens')::text")
+
+/**
+ * A statement with parameters keeps its snapshot until the next one, and CREATE INDEX CONCURRENTLY would wait for who waits: this one has none, and is a
+ * simple query.
+ */
+export const letGo = 'SELECT 1'

@@ -1,8 +1,8 @@
+import { isBegun, queryOf } from '../../database/query.js'
+import type { Query, Transaction } from '../../database/query.js'
 import type { LockBackend } from '../backend.js'
 import { FST_LOCKS_USAGE } from '../errors.js'
 import { lockKey } from './key.js'
-import { transactionOf } from './query.js'
-import type { Query, Transaction } from './query.js'
 import * as sql from './transaction-sql.js'
 
 export interface TransactionLockOptions {
@@ -22,6 +22,15 @@ interface Row {
   stale: boolean
   got: boolean
   token: string | null
+}
+
+/** The statements of one transaction. @throws FST_LOCKS_USAGE, each time, when none was begun: a lock would end with its statement. */
+export function transactionOf (tx: Transaction): Query {
+  const query = queryOf(tx)
+  return async (text, values) => {
+    if (!isBegun(tx)) throw new FST_LOCKS_USAGE('a lock of a transaction ends with it, and here none was begun')
+    return await query(text, values)
+  }
 }
 
 /**
@@ -44,7 +53,10 @@ export function attemptIn (transaction: Transaction, options: TransactionLockOpt
   const query = transactionOf(transaction)
   return async ([name = '']) => {
     const lock = await tryInTransaction(query, name, options)
-    if (lock === null) return { outcome: 'busy' }
+    if (lock === null) {
+      await query(sql.letGo, [])
+      return { outcome: 'busy' }
+    }
     return { outcome: 'granted', hold: { validUntil: () => Infinity, release: async () => true, ...(lock.token === null ? {} : { token: lock.token }) } }
   }
 }

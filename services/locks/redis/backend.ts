@@ -1,5 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Attempt, LockBackend } from '../backend.js'
+import { textOf } from '../names.js'
 import { openRequestPath } from '../../redis/connection.js'
 import { createSubscriber, openSubscriber } from '../../redis/subscriber.js'
 import type { Log } from '../../log.js'
@@ -7,6 +8,7 @@ import { createHold, driftOf } from './hold.js'
 import { isLockedIn } from './is-locked.js'
 import { createNode } from './node.js'
 import { createQuorum } from './quorum.js'
+import { createSingle } from './single.js'
 
 export interface RedisBackendOptions {
   /** 1, 3 or 5 that know nothing of each other; a Cluster or what Sentinels watch is one. Connections of our own are opened to where they point. */
@@ -27,7 +29,7 @@ export interface RedisBackend extends LockBackend {
 export async function openRedisBackend ({ redis, prefix, log }: RedisBackendOptions): Promise<RedisBackend> {
   const connections = await Promise.all(redis.map((client) => openRequestPath(client, (err) => { log.warn({ err }, 'a Redis connection of the locks broke') })))
   const nodes = connections.map(createNode)
-  const quorum = createQuorum(nodes)
+  const voters = nodes.length === 1 ? createSingle(first(nodes)) : createQuorum(nodes)
   const keyOf = (name: string): string => `${prefix}:{locks}:${name}`
   // Every node is told of a release: one that serves will do, and looking now and then is the net.
   const subscribed = (): Redis | Cluster => connections.find(({ status }) => status === 'ready') ?? first(connections)
@@ -35,17 +37,17 @@ export async function openRedisBackend ({ redis, prefix, log }: RedisBackendOpti
 
   return {
     name: 'redis',
-    isLocked: (name) => isLockedIn(nodes, name, keyOf(name)),
-    async attempt (names, { ttl }): Promise<Attempt> {
+    isLocked: (name) => isLockedIn(nodes, name, keyOf(textOf(name))),
+    async attempt (names, ttl): Promise<Attempt> {
       const keys = names.map(keyOf)
       const start = performance.now()
-      const answer = await quorum.acquire(keys, ttl)
+      const answer = await voters.acquire(keys, ttl)
       if (answer.vote === 'unavailable') return { outcome: 'unavailable', cause: answer.cause }
       if (answer.vote === 'refused') return { outcome: 'busy' }
       const validUntil = start + ttl - driftOf(ttl)
       const { value } = answer
-      if (performance.now() < validUntil) return { outcome: 'granted', hold: createHold({ quorum, keys, value, ttl, validUntil }) }
-      await quorum.release(keys, value)
+      if (performance.now() < validUntil) return { outcome: 'granted', hold: createHold({ voters, keys, value, ttl, validUntil }) }
+      await voters.release(keys, value)
       return { outcome: 'unavailable', cause: new Error(`Redis took longer to grant the lock than its ttl of ${ttl} ms`) }
     },
     async subscribe (names, wake) {

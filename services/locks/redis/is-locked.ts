@@ -1,12 +1,10 @@
 import { FST_LOCKS_UNAVAILABLE, lockError } from '../errors.js'
 import type { Node } from './node.js'
-
-/** Input: KEYS[1] the name. Output: 1 when somebody holds it. */
-const script = "return redis.call('EXISTS', KEYS[1])"
+import { existsScript } from './scripts.js'
 
 /** What a majority of the nodes says. @throws FST_LOCKS_UNAVAILABLE where none does. */
 export async function isLockedIn (nodes: readonly Node[], name: string, key: string): Promise<boolean> {
-  const answers = await Promise.allSettled(nodes.map((node) => node.eval(script, 1, [key])))
+  const answers = await Promise.allSettled(nodes.map((node) => node.run(existsScript, 1, [key])))
   const says = (value: number): boolean => answers.filter((answer) => answer.status === 'fulfilled' && answer.value === value).length > nodes.length / 2
   if (says(1)) return true
   if (says(0)) return false

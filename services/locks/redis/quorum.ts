@@ -1,26 +1,21 @@
 import Redlock, { ExecutionError, Lock, ResourceLockedError } from 'redlock'
+import type { Node as RedlockNode } from 'redlock'
 import type { Node } from './node.js'
-import { extendScript, releaseScript } from './scripts.js'
+import { acquireScript, extendScript, releaseScript } from './scripts.js'
+import type { Vote, Voters } from './vote.js'
 
-/** `refused`: so many nodes have another value or none that no quorum is left. */
-export type Vote = { vote: 'agreed' } | { vote: 'refused' } | { vote: 'unavailable', cause: Error }
-
-export type AcquireVote = { vote: 'agreed', value: string } | Exclude<Vote, { vote: 'agreed' }>
-
-/** What a majority of the nodes says, asked once. */
-export interface Quorum {
-  /** What a minority has granted is given back. */
-  acquire: (keys: readonly string[], ttl: number) => Promise<AcquireVote>
-  extend: (keys: readonly string[], value: string, ttl: number) => Promise<Vote>
-  release: (keys: readonly string[], value: string) => Promise<Vote>
-}
+const scripts = new Map([acquireScript, extendScript, releaseScript].map((script) => [script.sha, script]))
 
 /**
  * Redlock's quorum, called once each time: how it waits, extends and gives back is broken (docs/locks.md). Its locks carry a time of the wall
  * clock, which ours replace by Infinity: the validity is looked at elsewhere, on the monotonic clock.
  */
-export function createQuorum (nodes: readonly Node[]): Quorum {
-  const redlock = new Redlock(nodes, { retryCount: 0 }, { extendScript: () => extendScript, releaseScript: () => releaseScript })
+export function createQuorum (nodes: readonly Node[]): Voters {
+  const redlock = new Redlock(nodes.map(toRedlock), { retryCount: 0 }, {
+    acquireScript: () => acquireScript.text,
+    extendScript: () => extendScript.text,
+    releaseScript: () => releaseScript.text
+  })
   const lockOf = (keys: readonly string[], value: string): Lock => new Lock(redlock, [...keys], value, [], Infinity)
   return {
     async acquire (keys, ttl) {
@@ -32,6 +27,17 @@ export function createQuorum (nodes: readonly Node[]): Quorum {
     },
     extend: (keys, value, ttl) => redlock.extend(lockOf(keys, value), ttl).then(() => ({ vote: 'agreed' }), verdict),
     release: (keys, value) => redlock.release(lockOf(keys, value)).then(() => ({ vote: 'agreed' }), verdict)
+  }
+}
+
+/** It never has to send a script itself. */
+function toRedlock ({ run }: Node): RedlockNode {
+  return {
+    async evalsha (sha, keys, args) {
+      const script = scripts.get(sha)
+      if (script === undefined) throw new TypeError('redlock has a script that is not ours')
+      return await run(script, keys, args)
+    }
   }
 }
 

@@ -5,7 +5,6 @@
 declare module 'redlock' {
   export interface Node {
     evalsha: (sha: string, keys: number, args: readonly (string | number)[]) => Promise<unknown>
-    eval: (script: string, keys: number, args: readonly (string | number)[]) => Promise<unknown>
   }
 
   export interface ExecutionStats {
@@ -27,7 +26,7 @@ declare module 'redlock' {
   }
 
   export default class Redlock {
-    constructor (nodes: Iterable<Node>, settings: { retryCount: number }, scripts: { extendScript: () => string, releaseScript: () => string })
+    constructor (nodes: Iterable<Node>, settings: { retryCount: number }, scripts: { acquireScript: () => string, extendScript: () => string, releaseScript: () => string })
     acquire (resources: string[], duration: number): Promise<Lock>
     extend (lock: Lock, duration: number): Promise<Lock>
     release (lock: Lock): Promise<unknown>

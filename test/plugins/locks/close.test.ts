@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
 import t from 'tap'
-import { redisUrl, testPrefix, until } from '../../helper.js'
+import { gate, redisUrl, testPool, testPrefix, until } from '../../helper.js'
+import { lockSessions } from '../../services/locks/postgres/helper.js'
 import { build, untilWaiting } from './helper.js'
 
 await t.test('a stop ends the waits, and gives back what is held when its work has ended', async (t) => {
@@ -43,4 +44,36 @@ await t.test('a request that waits for a lock does not hold up the stop', async 
   t.match(await response.json(), { code: 'FST_LOCKS_ABORTED' })
   await grant.release()
   await closing
+})
+
+await t.test('a session lock whose work goes on after the stop stays until that ends, and its connection with it', async (t) => {
+  const [postgres, prefix, work] = [await testPool(t), testPrefix(), gate()]
+  const app = await build(t, { postgres, prefix, closeTimeout: 0 })
+  const other = await build(t, { postgres, prefix })
+  const running = t.rejects(app.locks.using('a', { backend: 'postgres' }, () => work.opened), { code: 'FST_LOCKS_LOST' })
+  const [isHeld, isFree] = [() => other.locks.isLocked('a'), async () => (await other.locks.tryUsing('a', { backend: 'postgres' }, () => {})).acquired]
+  await until('it is held', isHeld)
+  await app.close()
+  t.same([await isHeld(), await isFree()], [true, false])
+  work.open()
+  await running
+  t.equal(await isFree(), true)
+  await until('its connection is closed', async () => (await lockSessions(postgres)).length === 1)
+})
+
+await t.test('a transaction that is still busy does not hold up the stop', async (t) => {
+  const postgres = await testPool(t)
+  const app = await build(t, { postgres })
+  const [client, blocking] = [await postgres.connect(), await postgres.connect()]
+  await blocking.query('SELECT pg_advisory_lock(1)')
+  await client.query('BEGIN')
+  const busy = client.query('SELECT pg_advisory_lock(1)')
+  await t.rejects(app.locks.advisory.tryLock('a', { transaction: client, timeout: 50 }), { code: 'FST_LOCKS_UNAVAILABLE' })
+  let isClosed = false
+  const closing = app.close().then(() => { isClosed = true })
+  await until('it is closed', () => isClosed, 2_000).catch(() => {})
+  t.equal(isClosed, true)
+  await blocking.query('SELECT pg_advisory_unlock(1)')
+  await Promise.all([busy, closing])
+  for (const each of [client, blocking]) each.release(true)
 })

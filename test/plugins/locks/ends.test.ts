@@ -3,14 +3,11 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
-import type { LockRouteOptions } from '../../../plugins/locks/index.js'
+import type { Grant, LockRouteOptions } from '../../../plugins/locks/index.js'
 import { until } from '../../helper.js'
-import { build, gate, slowToRelease } from './helper.js'
+import { build, gate, isFree, slowToRelease } from './helper.js'
 
 const lock: LockRouteOptions = { key: () => 'order' }
-
-/** Whether the lock is free for a next request. */
-const isFree = (app: FastifyInstance): Promise<boolean> => app.locks.tryUsing('order', {}, () => {}).then(({ acquired }) => acquired)
 
 /** A request whose client leaves while the handler runs. */
 async function leave (app: FastifyInstance, isInside: () => boolean): Promise<void> {
@@ -67,3 +64,18 @@ await t.test('a handler that awaits its own answer, and returns nothing, has ans
   t.equal((await app.inject({ url: '/' })).body, 'done')
   t.strictSame(lines, [])
 })
+
+for (const [name, leaves] of [['that Fastify has answered for', false], ['whose client has left', true]] as const) {
+  await t.test(`a handler with a callback ${name} and that never answers keeps its lock for its ttl`, async (t) => {
+    const lines: string[] = []
+    const app = await build(t, {}, { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+    let grant: Grant | null = null
+    app.get('/', { config: { lock: { ...lock, ttl: 500 } }, ...(leaves ? {} : { handlerTimeout: 20 }) }, (request) => { grant = request.lock })
+    if (leaves) await leave(app, () => grant !== null)
+    else t.equal((await app.inject({ url: '/' })).statusCode, 503)
+    t.equal(await isFree(app), false)
+    await until('it is free', () => isFree(app))
+    t.equal(lines.filter((line) => line.includes('its lock is given back')).length, 1)
+    t.throws(() => { (grant as Grant | null)?.assertHeld() }, { code: 'FST_LOCKS_LOST' })
+  })
+}

@@ -15,6 +15,11 @@ export async function build (t: Test, options: { [K in keyof LocksOptions]?: Loc
   return app
 }
 
+/** Whether the lock `order` is free for a next request. */
+export async function isFree (app: FastifyInstance): Promise<boolean> {
+  return (await app.locks.tryUsing('order', {}, () => {})).acquired
+}
+
 /** Until so many calls wait for locks of the registry's applications. */
 export async function untilWaiting (registry: Registry, count: number, backend = 'redis'): Promise<void> {
   await until(`${count} wait`, async () => (await registry.metrics()).includes(`lock_waiters{backend="${backend}"} ${count}\n`))

@@ -4,7 +4,7 @@ import pg from 'pg'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import { PrismaClient } from '../../../prisma/generated/client.js'
-import { testPool, until } from '../../helper.js'
+import { testPool, testRedis, until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
 import { shown } from '../idempotency/measured.js'
 import { lockCount, lockSessions, urlOf } from '../../services/locks/postgres/helper.js'
@@ -80,6 +80,26 @@ await t.test('isLocked asks every backend, or the one that is named', async (t) 
   await app.locks.using('x', {}, async () => { t.same(await answers(), [true, true, false]) })
   await app.locks.using('x', { backend: 'postgres' }, async () => { t.same(await answers(), [true, false, true]) })
   await t.rejects(app.locks.isLocked('x', { backend: 'mongo' as 'redis' }), { code: 'FST_LOCKS_USAGE', message: /option `backend` must be/ })
+})
+
+for (const backend of ['redis', 'postgres'] as const) {
+  await t.test(`a name that a client has sent may have any characters (${backend})`, async (t) => {
+    const app = await build(t, { postgres: await testPool(t), redis: testRedis(t) })
+    for (const names of [['a\0b'], ['a\ud800', 'a\ud801'], ['\ud83d\ude00 \'"\\ {x}\n']]) {
+      const isHeld = await app.locks.using(names, { backend, wait: 0 }, async () => await Promise.all(names.map((name) => app.locks.isLocked(name, { backend }))))
+      t.equal(isHeld.includes(false), false, JSON.stringify(names))
+    }
+  })
+}
+
+await t.test('NUL in a name does not abort the transaction that takes it', async (t) => {
+  const postgres = await testPool(t)
+  const [app, client] = [await build(t, { postgres }), await postgres.connect()]
+  await client.query('BEGIN')
+  await app.locks.advisory.withLock('a\0b', async () => { t.equal(await app.locks.isLocked('a\0b'), true) }, { transaction: client })
+  t.equal((await client.query('COMMIT')).command, 'COMMIT')
+  client.release()
+  t.equal(await app.locks.forceRelease('a\0b', force), null)
 })
 
 await t.test('a Redis that cannot be had says neither locked nor free', async (t) => {

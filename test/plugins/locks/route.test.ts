@@ -3,19 +3,16 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import locks from '../../../plugins/locks/index.js'
 import type { LockRouteOptions } from '../../../plugins/locks/index.js'
 import { testPrefix, testRedis, until } from '../../helper.js'
-import { build, gate, slowToRelease, untilWaiting } from './helper.js'
+import { build, gate, isFree, slowToRelease, untilWaiting } from './helper.js'
 
 const key = (): string => 'order'
 const lock: LockRouteOptions = { key }
-
-/** Whether the lock is free for a next request. */
-const isFree = (app: FastifyInstance): Promise<boolean> => app.locks.tryUsing('order', {}, () => {}).then(({ acquired }) => acquired)
 
 await t.test('two overlapping requests of one key never run together, and of two keys they do', async (t) => {
   const app = await build(t)

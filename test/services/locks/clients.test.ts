@@ -2,22 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { createLocks } from '../../../services/locks/locks.js'
 import type { LockService } from '../../../services/locks/locks.js'
-import { noObserver } from '../../../services/locks/observer.js'
-import { openRedisBackend } from '../../../services/locks/redis/backend.js'
-import { silentLog } from '../../../services/log.js'
 import { until } from '../../helper.js'
 import { ownCluster, ownRedis } from '../../own-servers.js'
-
-async function locksOver (t: Test, client: Redis | Cluster): Promise<LockService> {
-  const backend = await openRedisBackend({ redis: [client], prefix: 'test', log: silentLog })
-  t.teardown(async () => {
-    await backend.close()
-    client.disconnect()
-  })
-  return createLocks({ backends: [backend], nextToken: null, log: silentLog, observer: noObserver })
-}
+import { locksOver } from './helper.js'
 
 /** A release of one process wakes the other one, which looks every 250 to 500 ms only by then. */
 async function handsOver (t: Test, [holder, waiter]: readonly [LockService, LockService]): Promise<void> {
@@ -31,8 +19,8 @@ async function handsOver (t: Test, [holder, waiter]: readonly [LockService, Lock
 }
 
 await t.test('several names of a Cluster are taken, extended and handed over', async (t) => {
-  const port = await ownCluster(t)
-  const open = (): Promise<LockService> => locksOver(t, new Cluster([{ host: '127.0.0.1', port }]))
+  const { port } = await ownCluster(t)
+  const open = async (): Promise<LockService> => (await locksOver(t, [new Cluster([{ host: '127.0.0.1', port }])])).locks
   const both = [await open(), await open()] as const
   await both[0].using(['a', 'b'], { ttl: 300 }, async ({ assertHeld }) => {
     await sleep(500) // past two extensions
@@ -44,13 +32,19 @@ await t.test('several names of a Cluster are taken, extended and handed over', a
 
 await t.test('a client with a keyPrefix is woken too', async (t) => {
   const { url } = await ownRedis(t)
-  const open = (): Promise<LockService> => locksOver(t, new Redis(url, { keyPrefix: 'mine:' }))
+  const open = async (): Promise<LockService> => (await locksOver(t, [new Redis(url, { keyPrefix: 'mine:' })])).locks
   await handsOver(t, [await open(), await open()])
+})
+
+await t.test('a client that wants numbers as strings gets its locks', async (t) => {
+  const { url } = await ownRedis(t)
+  const { locks } = await locksOver(t, [new Redis(url, { stringNumbers: true })])
+  t.equal(await locks.using(['a', 'b'], { wait: 0 }, () => 'ran'), 'ran')
 })
 
 await t.test('10,000 names are held at once', async (t) => {
   const { url } = await ownRedis(t)
-  const locks = await locksOver(t, new Redis(url))
+  const { locks } = await locksOver(t, [new Redis(url)])
   const grants = await Promise.all(Array.from({ length: 10_000 }, (_, index) => locks.acquire(`name ${index}`)))
   const ends = (): number[] => grants.map((grant) => performance.now() + grant.remaining())
   const first = ends()

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
+import type { Cluster } from 'ioredis'
 import type { Test } from 'tap'
 import type { LockBackend } from '../../../services/locks/backend.js'
 import { createLocks } from '../../../services/locks/locks.js'
@@ -9,6 +10,8 @@ import type { LockService } from '../../../services/locks/locks.js'
 import { noObserver } from '../../../services/locks/observer.js'
 import { openRedisBackend } from '../../../services/locks/redis/backend.js'
 import { silentLog } from '../../../services/log.js'
+import { faultProxy } from '../../chaos/fault-proxy.js'
+import type { FaultProxy } from '../../chaos/fault-proxy.js'
 import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
 import type { OwnServer } from '../../own-servers.js'
@@ -24,23 +27,44 @@ export interface Locked {
   clients: Redis[]
 }
 
-/** Locks over servers of the test's own. */
-export async function locked (t: Test, { nodes = 1, servers }: { nodes?: number, servers?: OwnServer[] } = {}): Promise<Locked> {
-  const all = servers ?? await Promise.all(Array.from({ length: nodes }, () => ownRedis(t)))
-  const clients = all.map(({ url }) => {
-    const client = new Redis(url)
-    client.on('error', () => {})
-    return client
-  })
+/** Locks over clients, which are disconnected with the test. */
+export async function locksOver (t: Test, clients: ReadonlyArray<Redis | Cluster>): Promise<{ locks: LockService, backend: LockBackend }> {
+  for (const client of clients) client.on('error', () => {}) // the test ends its servers
   const backend = await openRedisBackend({ redis: clients, prefix: 'test', log: silentLog })
   const locks = createLocks({ backends: [backend], nextToken: null, log: silentLog, observer: noObserver })
   t.teardown(async () => {
-    for (const server of all) server.signal('SIGCONT')
     await locks.close(0)
     await backend.close()
     for (const client of clients) client.disconnect()
   })
+  return { locks, backend }
+}
+
+/** Locks over servers of the test's own. */
+export async function locked (t: Test, { nodes = 1, servers }: { nodes?: number, servers?: OwnServer[] } = {}): Promise<Locked> {
+  const all = servers ?? await Promise.all(Array.from({ length: nodes }, () => ownRedis(t)))
+  const clients = all.map(({ url }) => new Redis(url))
+  const { locks, backend } = await locksOver(t, clients)
+  t.teardown(() => { for (const server of all) server.signal('SIGCONT') })
   return { locks, backend, servers: all, clients }
+}
+
+export interface Proxied extends Locked {
+  proxy: FaultProxy
+  /** Past the proxy. */
+  client: Redis
+}
+
+/** Locks whose network can be spoilt. */
+export async function proxied (t: Test): Promise<Proxied> {
+  const server = await ownRedis(t)
+  const proxy = await faultProxy(t, server.url)
+  const [client, clients] = [new Redis(server.url), [new Redis(proxy.url)]]
+  t.teardown(() => { client.disconnect() })
+  const { locks, backend } = await locksOver(t, clients)
+  await locks.using('warm', {}, () => {})
+  await client.config('RESETSTAT')
+  return { locks, backend, servers: [server], clients, proxy, client }
 }
 
 export interface Other {

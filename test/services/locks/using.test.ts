@@ -134,8 +134,8 @@ await t.test('a lock is given back once, and a late release takes nothing from t
 await t.test('the same name nested is a mistake of the program, another one is not', async (t) => {
   const { locks } = await locked(t)
   await locks.using(['a', 'b'], {}, async () => {
-    await t.rejects(locks.using('b', {}, () => {}), { code: 'FST_LOCKS_USAGE', message: /the lock b is held already/ })
-    await t.rejects(locks.acquire(['c', 'a']), { code: 'FST_LOCKS_USAGE' })
+    await t.rejects(locks.using('b', {}, () => {}), { code: 'FST_LOCKS_USAGE', names: ['b'], message: /the lock b is held already/ })
+    await t.rejects(locks.acquire(['c', 'a']), { code: 'FST_LOCKS_USAGE', names: ['c', 'a'], waited: 0, attempts: 0 })
     await locks.using('c', {}, async () => { await t.rejects(locks.tryUsing('a', {}, () => {}), { code: 'FST_LOCKS_USAGE' }) })
   })
   const over = gate()

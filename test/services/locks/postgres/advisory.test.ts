@@ -1,7 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
-import { transactionOf } from '../../../../services/locks/postgres/query.js'
-import { tryInTransaction } from '../../../../services/locks/postgres/transaction.js'
+import { transactionOf, tryInTransaction } from '../../../../services/locks/postgres/transaction.js'
 import { testPool, until } from '../../../helper.js'
 import { inTransaction, lockCount, openLocks, lockSessions, urlOf } from './helper.js'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
+import { queryOf } from '../../../../services/database/query.js'
 import { assertFenced, nextToken } from '../../../../services/locks/postgres/fencing.js'
-import { queryOf } from '../../../../services/locks/postgres/query.js'
 import { tryInTransaction } from '../../../../services/locks/postgres/transaction.js'
 import { testPool } from '../../../helper.js'
 import { inTransaction, lockSessions, openBackend, openLocks, taken } from './helper.js'
@@ -23,7 +23,7 @@ await t.test('who does not get the lock draws no token', async (t) => {
   const pool = await testPool(t)
   const hold = await taken(openBackend(t, pool), 'one')
   const other = openBackend(t, pool)
-  for (let count = 0; count < 3; count++) await other.attempt(['one'], { ttl: Infinity, signal: new AbortController().signal })
+  for (let count = 0; count < 3; count++) await other.attempt(['one'], Infinity)
   t.equal(hold.token, 1n)
   t.equal((await taken(other, 'two')).token, 2n)
 })

@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Pool, PoolClient } from 'pg'
 import type { Test } from 'tap'
+import { queryOf } from '../../../../services/database/query.js'
+import type { Query } from '../../../../services/database/query.js'
 import { createAdvisoryLocks } from '../../../../services/locks/postgres/advisory.js'
 import type { AdvisoryLocks } from '../../../../services/locks/postgres/advisory.js'
 import type { Hold } from '../../../../services/locks/backend.js'
@@ -12,8 +14,6 @@ import { createLocks } from '../../../../services/locks/locks.js'
 import type { LockService } from '../../../../services/locks/locks.js'
 import { noObserver } from '../../../../services/locks/observer.js'
 import { connectionOf } from '../../../../services/locks/postgres/connection.js'
-import { queryOf, transactionOf } from '../../../../services/locks/postgres/query.js'
-import type { Query } from '../../../../services/locks/postgres/query.js'
 import { createSessionBackend } from '../../../../services/locks/postgres/session-backend.js'
 import { createRegistry } from '../../../../services/locks/postgres/registry.js'
 import type { Registry } from '../../../../services/locks/postgres/registry.js'
@@ -21,6 +21,7 @@ import type { SessionBackend, SessionBackendOptions } from '../../../../services
 import { createSessionLocks } from '../../../../services/locks/postgres/session-locks.js'
 import type { SessionLocks } from '../../../../services/locks/postgres/session-locks.js'
 import { openSession } from '../../../../services/locks/postgres/session.js'
+import { transactionOf } from '../../../../services/locks/postgres/transaction.js'
 import type { Log } from '../../../../services/log.js'
 import { silentLog } from '../../../../services/log.js'
 
@@ -51,11 +52,9 @@ export async function openLocksOf (t: Test, pool: Pool, log: Log = silentLog): P
   return createSessionLocks({ session, namespace: 'holdfast', log })
 }
 
-const never = new AbortController().signal
-
 /** One attempt. */
 export async function take (backend: SessionBackend, ...names: string[]): Promise<Hold | 'busy'> {
-  const attempt = await backend.attempt(names, { ttl: Infinity, signal: never })
+  const attempt = await backend.attempt(names, Infinity)
   if (attempt.outcome === 'unavailable') throw attempt.cause
   return attempt.outcome === 'busy' ? 'busy' : attempt.hold
 }

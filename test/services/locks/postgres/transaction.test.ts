@@ -1,8 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import t from 'tap'
 import { PrismaClient } from '../../../../prisma/generated/client.js'
-import { transactionOf } from '../../../../services/locks/postgres/query.js'
-import { tryInTransaction } from '../../../../services/locks/postgres/transaction.js'
+import { transactionOf, tryInTransaction } from '../../../../services/locks/postgres/transaction.js'
 import { testPool, until } from '../../../helper.js'
 import { inTransaction, lockCount, openBackend, openLocks, take, taken } from './helper.js'
 
