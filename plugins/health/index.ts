@@ -1,8 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type {} from '../concurrency/index.js'
-import { createPhases } from '../../services/lifecycle/phases.js'
-import type { Phases } from '../../services/lifecycle/phases.js'
+import type {} from '../lifecycle/index.js'
 
 export interface HealthOptions {
   /**
@@ -12,25 +11,19 @@ export interface HealthOptions {
   path?: string
 }
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** The named steps of start-up, whose states `/health/ready` shows. */
-    phases: Phases
-  }
-}
-
 /**
- * `GET /health/live`: 200 while the process serves at all. `GET /health/ready`: 200 when every phase that is not optional is ready, else 503;
- * 503 also from the moment the server begins to close. It lists the breakers of the plugin holdfast/concurrency too: one that is not closed degrades the
+ * `GET /health/live`: 200 while the process serves at all. `GET /health/ready`: 200 when every phase of the plugin holdfast/lifecycle that is not optional
+ * is ready, else 503; 503 also from the moment the server begins to stop. It lists the breakers of the plugin holdfast/concurrency too: one that is not closed degrades the
  * service, and what it stands in front of has a phase of its own to say whether it is needed.
  */
 const health: FastifyPluginAsync<HealthOptions> = async (fastify, { path = '/health' }) => {
-  fastify.decorate('phases', createPhases())
-  let closing = false
-  fastify.addHook('preClose', async () => { closing = true })
+  let draining = false
+  fastify.addHook('preClose', async () => { draining = true })
   fastify.get(`${path}/live`, { logLevel: 'warn', schema: { tags: ['health'], summary: 'Whether the process serves' } }, async () => ({ status: 'ok' }))
   fastify.get(`${path}/ready`, { logLevel: 'warn', schema: { tags: ['health'], summary: 'Whether requests should be sent here' } }, async (_request, reply) => {
-    const phases = await fastify.phases.report()
+    const lifecycle = fastify.hasDecorator('lifecycle') ? fastify.lifecycle : null
+    const phases = await lifecycle?.report() ?? []
+    const closing = draining || lifecycle?.stopping.aborted === true
     const able = !closing && phases.every(({ state, optional }) => optional || state === 'ready')
     const breakers = fastify.hasDecorator('concurrency') ? fastify.concurrency.breakers() : {}
     const whole = phases.every(({ state }) => state === 'ready') && Object.values(breakers).every((state) => state === 'closed')
@@ -41,4 +34,3 @@ const health: FastifyPluginAsync<HealthOptions> = async (fastify, { path = '/hea
 
 export default fp(health, { name: 'holdfast-health', fastify: '5.x' })
 export { health }
-export type { PhaseReport, PhaseState, Phases, PhaseOptions } from '../../services/lifecycle/phases.js'

@@ -1,59 +1,64 @@
-export type PhaseState = 'pending' | 'running' | 'ready' | 'degraded' | 'failed'
-
-export interface PhaseReport {
-  name: string
-  state: PhaseState
-  /** Whether the service can do its work without it. */
-  optional: boolean
-}
-
-export interface PhaseOptions {
-  /** A failure degrades the service instead of stopping it. Default: false. */
-  optional?: boolean
-  /** Asked again by every report once the phase has run: rejects while the phase's subject cannot be had. */
-  probe?: () => Promise<unknown>
-}
+import { createRetry } from '../concurrency/retry.js'
+import type { Log } from '../log.js'
+import { attempt } from './attempt.js'
+import type { Step } from './attempt.js'
+import { FST_LIFECYCLE_USAGE } from './errors.js'
+import { checkCycle, checkNames } from './graph.js'
+import { createOutcomes } from './outcomes.js'
+import { createPhase } from './phase.js'
+import type { Phase, PhaseOptions, PhaseReport } from './phase.js'
+import { probed } from './probe.js'
+import { runPhase } from './run-phase.js'
 
 export interface Phases {
-  /** Runs one named step of start-up. Throws what the step throws, unless it is optional. */
-  run: (name: string, step: () => Promise<void>, options?: PhaseOptions) => Promise<void>
-  /** The state of every phase in order, probed now. A probe that takes longer than `probeTimeout` counts as failed. */
+  /**
+   * Declares one named step of start-up. It begins as soon as the phases of its `after` have ended. What is returned settles with its first
+   * attempt and need not be awaited: the start of the server waits for it, and fails with it.
+   *
+   * @throws FST_LIFECYCLE_USAGE. It rejects with what the step throws, unless it is optional, FST_LIFECYCLE_STOPPING, FST_LIFECYCLE_TIMEOUT
+   */
+  phase: (name: string, step: Step, options?: PhaseOptions) => Promise<void>
+  /** The state of every phase in the order of declaration, probed now. A probe that takes longer than `probeTimeout` counts as failed. */
   report: () => Promise<PhaseReport[]>
+  /** Resolves when every phase has been tried. Throws what a required one throws, and FST_LIFECYCLE_USAGE when one waits for a phase that nobody declared. */
+  started: () => Promise<void>
 }
 
-interface Phase extends Required<Pick<PhaseOptions, 'optional'>> {
-  name: string
-  state: PhaseState
-  probe: (() => Promise<unknown>) | undefined
+export interface PhasesDeps {
+  /** Aborts when the server begins to stop. */
+  stopping: AbortSignal
+  log: Log
+  /** ms, default 1,000 */
+  probeTimeout?: number
 }
 
-/** @param options.probeTimeout ms, default 1,000 */
-export function createPhases ({ probeTimeout = 1_000 }: { probeTimeout?: number } = {}): Phases {
-  const phases: Phase[] = []
+export function createPhases ({ stopping, log, probeTimeout = 1_000 }: PhasesDeps): Phases {
+  const phases = new Map<string, Phase>()
+  const outcomes = createOutcomes()
+  const deps = { stopping, log, retry: createRetry({ closing: stopping }) }
+
+  async function inTurn (phase: Phase): Promise<void> {
+    await attempt(() => outcomes.of(phase.after), { name: phase.name, stopping })
+    await runPhase(phase, deps)
+  }
+
   return {
-    async run (name, step, { optional = false, probe } = {}) {
-      const phase: Phase = { name, state: 'running', optional, probe }
-      phases.push(phase)
-      try {
-        await step()
-        phase.state = 'ready'
-      } catch (error) {
-        phase.state = optional ? 'degraded' : 'failed'
-        if (!optional) throw error
-      }
+    phase (name, step, options = {}) {
+      const phase = createPhase(name, step, options)
+      if (phases.has(name)) throw new FST_LIFECYCLE_USAGE(`the phase \`${name}\` is declared twice`)
+      checkCycle(phase, phases)
+      phases.set(name, phase)
+      phase.first = inTurn(phase)
+      outcomes.follow(name, phase.first)
+      return phase.first
     },
-    report: () => Promise.all(phases.map(async (phase) => {
-      if (phase.probe !== undefined && phase.state !== 'running') phase.state = await probed(phase.probe, phase.optional, probeTimeout)
-      const { name, state, optional } = phase
-      return { name, state, optional }
+    async started () {
+      checkNames(phases)
+      await Promise.all([...phases.values()].map(({ first }) => first))
+    },
+    report: () => Promise.all([...phases.values()].map(async (phase) => {
+      phase.state = await probed(phase, probeTimeout)
+      return { name: phase.name, state: phase.state, optional: phase.optional }
     }))
   }
-}
-
-async function probed (probe: () => Promise<unknown>, optional: boolean, timeout: number): Promise<PhaseState> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => { timer = setTimeout(resolve, timeout, false) })
-  const answered = await Promise.race([probe().then(() => true, () => false), late])
-  clearTimeout(timer)
-  return answered ? 'ready' : optional ? 'degraded' : 'failed'
 }
