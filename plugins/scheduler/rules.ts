@@ -1,0 +1,36 @@
+import { between, invalidOption, isObject, keyPrefix, longestTimer } from '../../services/options.js'
+import type { Rules } from '../../services/options.js'
+import { registryRule } from '../metrics/registry.js'
+import { FST_SCHEDULER_OPTION_INVALID } from './errors.js'
+import type { SchedulerOptions } from './options.js'
+
+const roles: unknown[] = ['web', 'worker']
+
+const rules: Rules<SchedulerOptions> = {
+  redis: { expected: 'an ioredis client without `keyPrefix`', accepts: (value) => isObject(value) && 'duplicate' in value && !hasKeyPrefix(value) },
+  postgres: { expected: 'a pg.Pool', accepts: (value) => isObject(value) && 'connect' in value && 'query' in value },
+  prefix: keyPrefix,
+  roles: { expected: "an array of 'web', 'worker' or both", accepts: (value) => Array.isArray(value) && value.length > 0 && value.every((role) => roles.includes(role)) },
+  /** More often would be a load, and no run would start sooner. */
+  tick: between(100, longestTimer, 'ms'),
+  concurrency: between(1, 10_000, 'runs'),
+  lease: between(1_000, longestTimer, 'ms'),
+  closeTimeout: between(0, longestTimer, 'ms'),
+  metrics: registryRule
+}
+
+/** Throws FST_SCHEDULER_OPTION_INVALID. */
+export function checkPluginOptions (options: SchedulerOptions): void {
+  const problem = invalidOption(options, rules) ?? absent(options)
+  if (problem !== null) throw new FST_SCHEDULER_OPTION_INVALID(problem)
+}
+
+function absent (options: Partial<SchedulerOptions>): string | null {
+  const name = (['redis', 'postgres'] as const).find((name) => options[name] === undefined)
+  return name === undefined ? null : `option \`${name}\` must be ${rules[name].expected}, got nothing`
+}
+
+/** BullMQ builds its keys in scripts, past a prefix of the client. */
+function hasKeyPrefix (client: object): boolean {
+  return 'options' in client && isObject(client.options) && 'keyPrefix' in client.options && Boolean(client.options.keyPrefix)
+}

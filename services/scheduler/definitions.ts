@@ -1,0 +1,97 @@
+import { queryOf } from '../database/query.js'
+import type { Query } from '../database/query.js'
+import { createTransact } from '../database/transact.js'
+import type { PoolLike } from '../database/transact.js'
+import { hashOf } from './definition.js'
+import type { Definition, ScheduleDefinition } from './definition.js'
+import * as sql from './definitions-sql.js'
+import { parseExpression } from './expression.js'
+import { jsonbOf } from './requests.js'
+
+export interface DefinitionsDeps {
+  /** Stays the caller's to close; its database has the tables of the scheduler. */
+  pool: PoolLike
+  /**
+   * How long the row of a schedule that nobody declares any more is kept, ms.
+   * @default 14 days
+   */
+  orphanGrace?: number
+}
+
+export interface Reconciled {
+  /** Names of those that were new or differed. */
+  written: string[]
+  /** Names of those that nobody has declared for the grace. */
+  removed: string[]
+}
+
+export interface Definitions {
+  /** At boot: makes the rows say what is declared. What is equal already keeps its next tick. In one transaction. */
+  reconcile: (definitions: readonly Definition[]) => Promise<Reconciled>
+  /** While the process runs: what it declares is no orphan, however long ago it has booted. */
+  see: (definitions: readonly Definition[]) => Promise<void>
+}
+
+export interface ScheduleRow {
+  schedule: ScheduleDefinition
+  /** Empty: declared by the application. */
+  owner: string
+  revision: number
+}
+
+/** ms. */
+const timeout = 30_000
+
+export function createDefinitions ({ pool, orphanGrace = 14 * 86_400_000 }: DefinitionsDeps): Definitions {
+  const transact = createTransact(pool)
+  const query = queryOf(pool)
+  return {
+    async reconcile (definitions) {
+      let done: Reconciled = { written: [], removed: [] }
+      await transact(async ({ query }) => {
+        const written = await upsert(query, definitions.map((schedule) => ({ schedule, owner: '', revision: schedule.revision })))
+        await query(sql.see, seen(definitions, ({ startDelay }) => startDelay))
+        const removed = await query(sql.removeOrphans, [definitions.map(({ name }) => name), orphanGrace]) as Array<{ name: string }>
+        done = { written, removed: removed.map(({ name }) => name) }
+        return true
+      }, timeout)
+      return done
+    },
+    async see (definitions) {
+      await query(sql.see, seen(definitions, () => 0))
+    }
+  }
+}
+
+/** Answers the names of those that were written. */
+export async function upsert (query: Query, rows: readonly ScheduleRow[]): Promise<string[]> {
+  const [{ now } = { now: 0 }] = await query(sql.clock, []) as Array<{ now: number }>
+  const column = <Value>(valueOf: (row: ScheduleRow) => Value): Value[] => rows.map(valueOf)
+  const written = await query(sql.upsert, [
+    column(({ schedule }) => schedule.name),
+    column(({ owner }) => owner),
+    column(({ schedule }) => schedule.cron),
+    column(({ schedule }) => schedule.every),
+    column(({ schedule }) => schedule.timezone),
+    column(({ schedule }) => schedule.jitter),
+    column(({ schedule }) => schedule.overlap),
+    column(({ schedule }) => schedule.catchUp.policy),
+    column(({ schedule }) => schedule.catchUp.window),
+    column(({ schedule }) => schedule.catchUp.cap),
+    column(({ schedule }) => jsonbOf(schedule.payload)),
+    column(({ schedule }) => hashOf(schedule)),
+    column(({ revision }) => revision),
+    column(({ schedule }) => firstTick(schedule, now))
+  ]) as Array<{ name: string }>
+  return written.map(({ name }) => name)
+}
+
+/** ms since the epoch. Null: it has no ticks. */
+function firstTick ({ cron, every, timezone, startDelay }: ScheduleDefinition, now: number): number | null {
+  if (every !== null) return now + startDelay
+  return cron === null ? null : parseExpression({ cron, timezone }).next(new Date(now + startDelay))?.getTime() ?? null
+}
+
+function seen (definitions: readonly Definition[], delayOf: (definition: Definition) => number): unknown[] {
+  return [definitions.map(({ name }) => name), definitions.map(hashOf), definitions.map(({ revision }) => revision), definitions.map(delayOf)]
+}

@@ -1,0 +1,140 @@
+import type { Pool } from 'pg'
+import type { Job } from 'bullmq'
+import { createDrain } from './drain.js'
+import type { Drain } from './drain.js'
+import { startHeartbeat } from './heartbeat.js'
+import { createLedger } from './ledger.js'
+import type { BegunRun, Ending } from './ledger.js'
+import type { Observer, Result } from './observer.js'
+import { runsQueue } from './queues.js'
+import type { QueueDeps } from './queues.js'
+import { createRunning, execute } from './run.js'
+import type { RunnableJob, Running } from './run.js'
+import { createWriter } from './writer.js'
+import type { Writer } from './writer.js'
+import { createQueueWorker } from './worker.js'
+
+export interface ExecutorDeps extends QueueDeps {
+  pool: Pool
+  /** The job of a name; undefined where this process has none. */
+  jobOf: (name: string) => RunnableJob | undefined
+  /** Called when runs became pending that are due now. */
+  onPending: () => void
+  /** What this process is called in the ledger. */
+  worker: string
+  observer?: Observer
+  random?: () => number
+  /**
+   * Runs at once.
+   * @default 10
+   */
+  concurrency?: number
+  /**
+   * How long a run of a process that died stays its own, ms. Extended every third of it at least, while the process lives.
+   * @default 30_000
+   */
+  lease?: number
+  /**
+   * How long handlers have to end at a stop, ms, once their signals are aborted. No more than half of the time that the stop has.
+   * @default 3_000
+   */
+  abortGrace?: number
+  /**
+   * When a run is offered again that this process has no handler for, ms: during a deployment another may have one.
+   * @default 5_000
+   */
+  unknownDelay?: number
+}
+
+export interface Executor {
+  /** Takes runs from now on. */
+  start: () => void
+  /**
+   * Takes no more runs, lets those under way end, aborts their signals before the deadline (ms from now), and puts back what was interrupted. Resolves by
+   * then, with Redis or Postgres away as well.
+   * @returns whether every handler had ended. Of one that had not, the run is due again when the lease of this process is past.
+   */
+  stop: (deadline: number) => Promise<boolean>
+  /** Of this process. */
+  running: () => number
+}
+
+export function createExecutor (deps: ExecutorDeps): Executor {
+  const { pool, jobOf, onPending, worker: name, log, concurrency = 10, lease = 30_000, abortGrace = 3_000, unknownDelay = 5_000 } = deps
+  const ledger = createLedger(pool)
+  const running = new Set<Running>()
+  const writer = createWriter({ ledger, lease, log, onPending })
+  const drain = createDrain({ running, abortGrace, putBack: writer.finish, log })
+  const worker = createQueueWorker({ ...deps, queue: runsQueue, concurrency, process: (job) => drain.track(take(job)) })
+  let endHeartbeat = (): void => {}
+
+  /** Rejects where Postgres cannot be had: the run stays enqueued, and is repaired. */
+  async function take ({ name: jobName, data: { run: id } }: Job): Promise<void> {
+    const job = jobOf(jobName)
+    if (drain.isDraining() || job === undefined) return await ledger.release(id, drain.isDraining() ? 0 : unknownDelay)
+    const asked = performance.now()
+    const row = await ledger.begin(id, { maxStarts: job.maxStarts, worker: name, lease })
+    if (row === null) return
+    if (row.state === 'running') return await run({ deps, running, drain, writer }, createRunning(row, asked + lease, job), job)
+    report(deps, row, row.state, 0)
+    await writer.letGo(row.scheduleId)
+  }
+  return {
+    start () {
+      endHeartbeat = startHeartbeat({ ledger, running, lease, log })
+      worker.start()
+    },
+    async stop (deadline) {
+      const end = performance.now() + deadline
+      worker.pause()
+      const isDrained = await drain.drain(deadline)
+      await worker.close(Math.max(0, end - performance.now()))
+      endHeartbeat()
+      return isDrained
+    },
+    running: () => running.size
+  }
+}
+
+interface Context {
+  deps: ExecutorDeps
+  running: Set<Running>
+  drain: Drain
+  writer: Writer
+}
+
+/** From the start to what is written of the end. */
+async function run ({ deps, running, drain, writer }: Context, started: Running, job: RunnableJob): Promise<void> {
+  const begin = performance.now()
+  running.add(started)
+  try {
+    const ending = drain.isDraining() ? interrupted : await outcome(started, job, deps) // the stop may have begun while it was started
+    started.isEnding = true
+    const isOurs = await writer.finish(started, ending)
+    report(deps, started.row, isOurs ? resultOf(ending) : 'lost', performance.now() - begin, ending)
+  } finally {
+    running.delete(started)
+  }
+}
+
+const interrupted: Ending = { state: 'pending', error: null, isUncounted: true }
+
+async function outcome (started: Running, job: RunnableJob, { log, observer, random = Math.random }: ExecutorDeps): Promise<Ending> {
+  const misfit = job.checkPayload?.(started.row.payload) ?? null
+  if (misfit !== null) return { state: 'dead', error: `its payload does not fit the schema: ${misfit}` }
+  observer?.started(started.row)
+  return await execute(started, job, log, random)
+}
+
+function report ({ log, observer }: ExecutorDeps, row: BegunRun, result: Result, ms: number, ending?: Ending): void {
+  observer?.ended(row, result, ms)
+  const fields = { run: row.id, job: row.name, attempt: row.starts, error: ending?.error ?? row.error }
+  if (result === 'dead') log.error(fields, 'a run is dead')
+  else if (result === 'retry') log.warn({ ...fields, delay: ending?.delay }, 'a run failed and is repeated')
+  else if (result === 'lost') log.error(fields, 'a run ended too late: another process has it')
+}
+
+function resultOf ({ state, isUncounted }: Ending): Result {
+  if (state !== 'pending') return state
+  return isUncounted === true ? 'interrupted' : 'retry'
+}

@@ -1,0 +1,59 @@
+import type { Pool } from 'pg'
+import { isTransient } from '../database/errors.js'
+import type { Log } from '../log.js'
+import { pause } from '../pause.js'
+import type { Definition } from './definition.js'
+import { createDefinitions } from './definitions.js'
+
+/** What a running process declares is seen again so often, ms: nobody takes it for an orphan. */
+const seeEvery = 3_600_000
+/** A database that is away at the start is asked again so soon, ms. */
+const retryAfter = 2_000
+
+export interface ReconcilingDeps {
+  pool: Pool
+  log: Log
+  definitions: () => Definition[]
+}
+
+export interface Reconciling {
+  /** Resolves when it is done, or will be done in the background, because the database is away. @throws what no waiting mends */
+  start: () => Promise<void>
+  stop: () => Promise<void>
+}
+
+/** Makes the table say what this process declares. */
+export function createReconciling ({ pool, log, definitions: defined }: ReconcilingDeps): Reconciling {
+  const definitions = createDefinitions({ pool })
+  const stopping = new AbortController()
+  let following: Promise<void> | null = null
+
+  async function declare (): Promise<void> {
+    const { written, removed } = await definitions.reconcile(defined())
+    if (written.length + removed.length > 0) log.info({ written, removed }, 'schedules were declared')
+  }
+  async function follow (isDeclared: boolean): Promise<void> {
+    for (;;) {
+      await pause(isDeclared ? seeEvery : retryAfter, [stopping.signal])
+      if (stopping.signal.aborted) return
+      try {
+        await (isDeclared ? definitions.see(defined()) : declare())
+        isDeclared = true
+      } catch (err) {
+        log.warn({ err }, 'the schedules could not be declared: again soon')
+      }
+    }
+  }
+  return {
+    async start () {
+      const failure: unknown = await declare().catch((error: unknown) => error)
+      if (failure !== undefined && !isTransient(failure)) throw failure
+      if (failure !== undefined) log.warn({ err: failure }, 'the schedules could not be declared: again soon')
+      following = follow(failure === undefined)
+    },
+    async stop () {
+      stopping.abort()
+      await following
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/* The life of one run: see relay-sql.ts for how it comes to be executed. A start has a fence, and every later write of it has to give that. */
+
+/**
+ * Input: $1 id, $2 starts that are allowed, $3 worker, $4 lease (ms). Output: the row as started; its state is `running`, or else why it was not started.
+ * Nothing: it is not there to be started, or a process has it.
+ */
+export const begin = `
+UPDATE scheduler_runs AS run SET
+  state = verdict.state,
+  starts = starts + verdict.counted,
+  fence = CASE WHEN verdict.counted = 1 THEN nextval('scheduler_fences') ELSE fence END,
+  worker = $3,
+  lease_until = CASE WHEN verdict.counted = 1 THEN now() + $4 * interval '1 millisecond' END,
+  started_at = CASE WHEN verdict.counted = 1 THEN now() ELSE started_at END,
+  finished_at = CASE WHEN verdict.counted = 0 THEN now() END,
+  progress = NULL, total = NULL,
+  error = CASE verdict.state WHEN 'dead' THEN 'it was started ' || starts || ' times and never came to an end; the last error: ' || coalesce(error, 'none') ELSE error END
+FROM (
+  SELECT id, CASE WHEN cancel_requested THEN 'cancelled' WHEN starts >= $2 THEN 'dead' ELSE 'running' END AS state,
+    CASE WHEN cancel_requested OR starts >= $2 THEN 0 ELSE 1 END AS counted
+  FROM scheduler_runs
+  WHERE id = $1::bigint AND (state = 'enqueued' OR state = 'running' AND lease_until < now())
+  FOR UPDATE
+) AS verdict
+WHERE run.id = verdict.id
+RETURNING run.id::text, run.name, run.owner, run.kind, run.tick, run.state, run.payload, run.starts, run.failures, run.fence::text, run.schedule_id::text AS "scheduleId",
+  extract(epoch FROM now() - run.tick)::float8 * 1000 AS lag, run.error`
+
+/** Input: $1 id, $2 delay (ms). Nobody in this process can run it, or nobody any more. */
+export const release = `
+UPDATE scheduler_runs SET state = 'pending', due_at = now() + $2 * interval '1 millisecond' WHERE id = $1::bigint AND state = 'enqueued'`
+
+/** Input: $1 ids, $2 fences, $3 progress, $4 totals, $5 lease (ms). Output: of those that are still ours, id, fence, and whether they are to be cancelled. */
+export const extend = `
+UPDATE scheduler_runs AS run SET
+  lease_until = now() + $5 * interval '1 millisecond', progress = coalesce(held.progress, run.progress), total = coalesce(held.total, run.total)
+FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) AS held (id, fence, progress, total)
+WHERE run.id = held.id AND run.fence = held.fence AND run.state = 'running'
+RETURNING run.fence::text, run.cancel_requested AS "isCancelled"`
+
+/**
+ * Input: $1 id, $2 fence, $3 state, $4 error, $5 failures to add, $6 starts to take back, $7 due in (ms), of a pending one, $8 progress, $9 total.
+ * Output: the schedule, when runs of it are held back. Nothing: the run is not ours any more.
+ */
+export const finish = `
+UPDATE scheduler_runs AS run SET
+  state = $3, error = $4, failures = failures + $5, starts = starts - $6,
+  due_at = CASE $3 WHEN 'pending' THEN now() + $7 * interval '1 millisecond' ELSE due_at END,
+  finished_at = CASE $3 WHEN 'pending' THEN NULL ELSE now() END,
+  lease_until = NULL, progress = coalesce($8, progress), total = coalesce($9, total)
+WHERE id = $1::bigint AND fence = $2::bigint AND state = 'running'
+RETURNING (
+  SELECT waiting.schedule_id::text FROM scheduler_runs AS waiting WHERE waiting.schedule_id = run.schedule_id AND waiting.state = 'waiting' LIMIT 1
+) AS "heldBack"`
+
+/** Input: $1 schedules. Claiming locks the same rows: nobody decides over a schedule's runs beside us until COMMIT. */
+export const lockSchedules = `
+SELECT id FROM schedules WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`
+
+/** Input: $1 schedules that are locked. Output: the runs that were let go: the oldest one of each, where nothing of it is active. */
+export const promote = `
+UPDATE scheduler_runs AS run SET state = 'pending'
+FROM (
+  SELECT DISTINCT ON (schedule_id) id FROM scheduler_runs WHERE schedule_id = ANY($1::bigint[]) AND state = 'waiting' ORDER BY schedule_id, tick, id
+) AS oldest
+WHERE run.id = oldest.id AND NOT EXISTS (
+  SELECT 1 FROM scheduler_runs AS active WHERE active.schedule_id = run.schedule_id AND active.state IN ('pending', 'enqueued', 'running')
+)
+RETURNING run.id`

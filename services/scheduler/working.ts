@@ -1,0 +1,61 @@
+import type { Pool } from 'pg'
+import type { Claiming } from './claiming.js'
+import { createExecutor } from './executor.js'
+import type { Jobs } from './jobs.js'
+import type { Observer } from './observer.js'
+import { openQueue, runsQueue } from './queues.js'
+import type { QueueDeps } from './queues.js'
+import { createRelay } from './relay.js'
+import { createTicker } from './ticker.js'
+
+/** Schedules of one claim, and runs of one relay. */
+const batch = 1_000
+
+/** A running ticker may take so long to stop, ms: its statements end by themselves. */
+const tickEnd = 2_000
+
+export interface WorkingDeps extends QueueDeps {
+  pool: Pool
+  observer: Observer
+  /** ms */
+  tick: number
+  concurrency: number
+  /** ms */
+  lease: number
+  jobs: Jobs
+  claiming: Claiming
+  /** What this process is called in the ledger. */
+  worker: string
+}
+
+export interface Working {
+  stop: (deadline: number) => Promise<boolean>
+}
+
+/** What a worker does: it takes its turn at the ticks of the cluster, and runs jobs. */
+export async function openWorking (deps: WorkingDeps): Promise<Working> {
+  const { pool, log, jobs, claiming, redis, prefix, tick } = deps
+  const runs = await openQueue(runsQueue, { redis, prefix, log })
+  const relay = createRelay({ pool, queue: runs.queue, log })
+  const executor = createExecutor({ ...deps, jobOf: jobs.of, onPending: relay.wake })
+  const ticker = await createTicker({ redis, prefix, log, tick, onTick })
+
+  async function onTick (signal: AbortSignal): Promise<void> {
+    do {
+      const claimed = await claiming.claim(batch)
+      const relayed = await relay.relay(batch)
+      if (claimed === 0 && relayed < batch) break // a claim that was cut short by its budget has claimed less than there is
+    } while (!signal.aborted)
+    await relay.repair()
+  }
+  executor.start()
+  ticker.start()
+  return {
+    async stop (deadline) {
+      const [, isDrained] = await Promise.all([ticker.stop(Math.min(tickEnd, deadline)), executor.stop(deadline)])
+      await relay.close()
+      await runs.close()
+      return isDrained
+    }
+  }
+}
