@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import admin from './plugins/api/admin/index.js'
 import auth from './plugins/api/auth/index.js'
+import jobs from './plugins/api/jobs/index.js'
 import json from './plugins/api/json.js'
 import problemPages from './plugins/api/problem-pages.js'
 import problems, { answerFrameworkError } from './plugins/api/problems.js'
@@ -12,7 +13,6 @@ import concurrency from './plugins/concurrency/index.js'
 import configuration from './plugins/config/index.js'
 import database from './plugins/database/index.js'
 import jwt from './plugins/external/jwt.js'
-import rateLimit from './plugins/external/rate-limit.js'
 import redis from './plugins/external/redis.js'
 import swagger from './plugins/external/swagger.js'
 import flags from './plugins/flags/index.js'
@@ -21,6 +21,7 @@ import idempotency from './plugins/idempotency/index.js'
 import lifecycle from './plugins/lifecycle/index.js'
 import locks from './plugins/locks/index.js'
 import metrics from './plugins/metrics/index.js'
+import scheduler from './plugins/scheduler/index.js'
 import type { Prisma } from './prisma/generated/client.js'
 import type { CompleteConfig } from './services/config/index.js'
 import { isTransient } from './services/database/errors.js'
@@ -38,6 +39,10 @@ export interface ServerOptions {
   logger?: FastifyServerOptions['logger']
   /** Ends the wait for a database that does not answer yet. */
   signal?: AbortSignal
+  /** Stop at the signals of the process, and end it then. Default: false. */
+  signals?: boolean
+  /** What is closed after everything else. */
+  release?: () => Promise<void>
 }
 
 function createApp (logger: FastifyServerOptions['logger']): FastifyInstance {
@@ -59,18 +64,18 @@ function createApp (logger: FastifyServerOptions['logger']): FastifyInstance {
 }
 
 /** In the breaker only an outage counts: what Postgres refuses proves that it is there. One trial a second costs nothing, and ends an outage soon. */
-function namedInstances ({ databasePoolSize, apiRateLimit }: CompleteConfig) {
+function namedInstances ({ databasePoolSize, apiRateLimit, loginRateLimit }: CompleteConfig) {
   return {
     locks: ['database', 'websocket', 'scheduler'],
     semaphores: { database: databasePoolSize },
-    limiters: { api: { points: apiRateLimit, duration: 60_000 } },
+    limiters: { api: { points: apiRateLimit, duration: 60_000 }, login: { points: loginRateLimit, duration: 60_000 } },
     breakers: { database: { threshold: 5, halfOpenAfter: 1_000, isFailure: isTransient } }
   }
 }
 
 /** What the API stands on. The order is the documentation: a plugin uses what stands above it and is closed before it. */
-async function registerServices (app: FastifyInstance, config: CompleteConfig, signal?: AbortSignal): Promise<void> {
-  await app.register(lifecycle)
+async function registerServices (app: FastifyInstance, config: CompleteConfig, { signal, signals = false }: ServerOptions): Promise<void> {
+  await app.register(lifecycle, { deadline: config.shutdownTimeoutMs, signals })
   await app.register(problems, { docs })
   await app.register(json)
   await app.register(health)
@@ -93,8 +98,13 @@ async function registerServices (app: FastifyInstance, config: CompleteConfig, s
     guard: (work) => app.concurrency.guard('database', work)
   })
   await app.register(locks, { redis: app.redis, postgres: app.pg, directUrl: config.databaseDirectUrl, prefix: config.holdfastPrefix })
+  await app.register(scheduler, {
+    redis: app.redis,
+    postgres: app.pg,
+    prefix: config.holdfastPrefix,
+    roles: config.schedulerWorker ? ['web', 'worker'] : ['web']
+  })
   await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
-  await app.register(rateLimit, { prefix: config.holdfastPrefix })
 }
 
 /** The API, and what every route of it passes. */
@@ -109,11 +119,11 @@ async function registerApi (app: FastifyInstance, config: CompleteConfig): Promi
     rolloutPercent: () => app.idempotencyFlag.current().percent,
     docs
   })
+  await app.register(jobs, { cleanupInterval: config.idempotencyCleanupIntervalMs, cleanupDelay: config.idempotencyCleanupDelayMs })
   await app.register(problemPages, { prefix: docs })
   await app.register(auth, {
     prefix: '/api/auth',
     expiresIn: config.jwtExpiresIn,
-    rateLimit: config.loginRateLimit,
     demoUser: config.env === 'production' ? null : demoUser
   })
   await app.register(shares, { prefix: '/api/v1/shares' })
@@ -125,10 +135,12 @@ async function registerApi (app: FastifyInstance, config: CompleteConfig): Promi
  *
  * @throws what makes a start impossible: a wrong password, an unknown database, a failed migration
  */
-export async function buildServer (config: CompleteConfig, { logger = { level: config.logLevel }, signal }: ServerOptions = {}): Promise<FastifyInstance> {
-  const app = createApp(logger)
+export async function buildServer (config: CompleteConfig, options: ServerOptions = {}): Promise<FastifyInstance> {
+  const app = createApp(options.logger ?? { level: config.logLevel })
+  const { release } = options
+  if (release !== undefined) app.addHook('onClose', release)
   try {
-    await registerServices(app, config, signal)
+    await registerServices(app, config, options)
     await registerApi(app, config)
     await app.ready()
     return app

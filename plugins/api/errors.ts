@@ -11,6 +11,7 @@ export const FST_API_TOKEN_INVALID = createError<[string, { cause: unknown }?]>(
 export const FST_API_ADMIN_TOKEN_INVALID = createError('FST_API_ADMIN_TOKEN_INVALID', 'The admin API wants ADMIN_TOKEN as its bearer token', 401)
 export const FST_API_USER_UNKNOWN = createError('FST_API_USER_UNKNOWN', 'The user of this token does not exist any more', 401)
 export const FST_API_SHARE_NOT_FOUND = createError('FST_API_SHARE_NOT_FOUND', 'There is no such share', 404)
+export const FST_API_JOB_UNKNOWN = createError<[string]>('FST_API_JOB_UNKNOWN', 'There is no job %s', 404)
 export const FST_API_ROUTE_NOT_FOUND = createError<[string]>('FST_API_ROUTE_NOT_FOUND', 'There is nothing at %s', 404)
 export const FST_API_METHOD_NOT_ALLOWED = createError<[string, string]>('FST_API_METHOD_NOT_ALLOWED', '%s is not possible here, only %s', 405)
 export const FST_API_FLAG_CHANGED = createError('FST_API_FLAG_CHANGED', 'Somebody else changed the flag: it has another revision by now', 409)

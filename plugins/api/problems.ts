@@ -54,7 +54,7 @@ function sendError (error: FastifyError, request: FastifyRequest, reply: Fastify
 function problemOf ({ code, message }: FastifyError, status: number, docs: string) {
   if (status === 500) return createProblem({ status, code: 'INTERNAL_SERVER_ERROR', detail: 'The server failed. The request may be repeated.' })
   const explained = /^FST_(API|CONCURRENCY|IDEMPOTENCY|LOCKS)_/.test(code ?? '')
-  return createProblem({ status, code: code ?? (status === 429 ? 'TOO_MANY_REQUESTS' : 'ERROR'), detail: message, ...(explained ? { docs } : {}) })
+  return createProblem({ status, code: code ?? 'ERROR', detail: message, ...(explained ? { docs } : {}) })
 }
 
 function statusOf ({ statusCode }: FastifyError): number {

@@ -17,8 +17,8 @@ const database: FastifyPluginAsync<Omit<DatabaseOptions, 'log'>> = async (fastif
   const { prisma, pg, connect, migrate, close } = createDatabase({ ...options, log: fastify.log.child({ plugin: 'database' }) })
   fastify.decorate('prisma', prisma).decorate('pg', pg)
   fastify.addHook('onClose', close)
-  await fastify.phases.run('database', connect, { probe: () => pg.query('SELECT 1') })
-  await fastify.phases.run('migrations', async () => { await migrate() })
+  await fastify.lifecycle.phase('database', connect, { after: ['config'], probe: () => pg.query('SELECT 1') })
+  await fastify.lifecycle.phase('migrations', migrate, { after: ['database'] })
 }
 
-export default fp(database, { name: 'holdfast-database', fastify: '5.x', decorators: { fastify: ['phases'] } })
+export default fp(database, { name: 'holdfast-database', fastify: '5.x', decorators: { fastify: ['lifecycle'] } })

@@ -2,6 +2,7 @@ import net from 'node:net'
 import { once } from 'node:events'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
+import { testPrefix } from '../helper.js'
 import { build, logIn, share } from './helper.js'
 
 const app = await build(t)
@@ -115,13 +116,14 @@ await t.test('an invalid request leaves the key untouched', async (t) => {
 })
 
 await t.test('logins over the limit are answered 429 with Retry-After', async (t) => {
-  const limited = await build(t, { LOGIN_RATE_LIMIT: '3' })
-  const attempt = () => limited.inject({ method: 'POST', url: '/api/auth/login', payload: { email: 'a@example.com', password: 'x' } })
-  for (let tries = 0; tries < 3; tries++) t.equal((await attempt()).statusCode, 401)
-  const response = await attempt()
-  t.equal(response.statusCode, 429)
-  t.match(response.headers, { 'retry-after': /^\d+$/, 'content-type': /^application\/problem\+json/ })
-  t.match(response.json(), { status: 429, code: 'TOO_MANY_REQUESTS' })
+  const shared = { LOGIN_RATE_LIMIT: '3', HOLDFAST_PREFIX: testPrefix() }
+  const instances = [await build(t, shared), await build(t, shared)] as const
+  const attempt = (instance: FastifyInstance) => instance.inject({ method: 'POST', url: '/api/auth/login', payload: { email: 'a@example.com', password: 'x' } })
+  for (const instance of [...instances, instances[0]]) t.equal((await attempt(instance)).statusCode, 401)
+  const response = await attempt(instances[1])
+  t.equal(response.statusCode, 429, 'all instances count together')
+  t.match(response.headers, { 'retry-after': /^\d+$/, 'ratelimit-policy': '"login";q=3;w=60', ratelimit: /^"login";r=0;t=\d+$/, 'content-type': /^application\/problem\+json/ })
+  t.match(response.json(), { status: 429, code: 'FST_CONCURRENCY_RATE_LIMITED', type: '/problems/concurrency-rate-limited' })
 })
 
 await t.test('requests that Node would answer by itself are answered with problem documents too', async (t) => {

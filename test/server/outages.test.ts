@@ -61,11 +61,12 @@ await t.test('a Redis that hangs delays requests for a moment and fails none', a
 await t.test('without Redis the server starts, and uses it once it is there', async (t) => {
   const redis = await ownRedis(t)
   await redis.kill()
-  const { base } = await spawnServer(t, { ...await testEnvironment(t), REDIS_URL: redis.url })
+  const { base, output } = await spawnServer(t, { ...await testEnvironment(t), REDIS_URL: redis.url, LOG_LEVEL: 'info' })
   t.match(await ready(base), { status: 'degraded', phases: [{ name: 'config', state: 'ready' }, { name: 'redis', state: 'degraded' }, { name: 'database', state: 'ready' }, { name: 'migrations', state: 'ready' }] })
   t.equal((await postShare(base, await logInAt(base), randomUUID())).status, 201)
   await redis.start()
   await until('Redis is found', async () => (await ready(base)).status === 'ready')
+  await until('its phase is repeated until it is ready', () => output().includes('optional phase is ready at last'), 60_000)
 })
 
 await t.test('while Postgres is gone requests are answered 503 with Retry-After, and the process recovers by itself', async (t) => {

@@ -74,6 +74,23 @@ await t.test('SIGTERM lets a running request end, answers it, and exits with 0',
   t.equal((await client.query('SELECT FROM shares')).rowCount, 1)
 })
 
+await t.test('a request that does not end is cut off when SHUTDOWN_TIMEOUT_MS is over, and the exit code is 1', async (t) => {
+  const env = await testEnvironment(t)
+  const { base, child } = await spawnServer(t, { ...env, SHUTDOWN_TIMEOUT_MS: '1000' })
+  const client = await connect(t, env.DATABASE_URL)
+  const authorization = await logInAt(base)
+  await client.query('BEGIN; LOCK TABLE shares IN EXCLUSIVE MODE')
+  const answer = postShare(base, authorization, 'cut').then(() => 'answered', () => 'cut off')
+  await until('the handler waits for the table', async () =>
+    (await client.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")).rowCount === 1)
+  const start = performance.now()
+  child.kill('SIGTERM')
+  const [code] = await once(child, 'exit') as [number]
+  t.equal(code, 1)
+  t.ok(performance.now() - start < 10_000, 'far below the default deadline of 25 s')
+  t.equal(await answer, 'cut off')
+})
+
 await t.test('an idle keep-alive connection does not hold the stop', async (t) => {
   const { base, child } = await spawnServer(t, await testEnvironment(t))
   const socket = net.connect(Number(new URL(base).port), 'localhost')

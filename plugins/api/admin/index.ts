@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FlagState } from '../../../services/flags/index.js'
 import { FST_API_ADMIN_TOKEN_INVALID, FST_API_FLAG_CHANGED } from '../errors.js'
 import { NoQuery, problems } from '../schemas.js'
+import jobs from './jobs.js'
 import { FlagBody, FlagChangeBody } from './schemas.js'
 
 const common = { tags: ['admin'], security: [{ admin: [] }] }
@@ -34,6 +35,8 @@ const admin: FastifyPluginAsyncTypebox<{ token: string }> = async (fastify, { to
     if (stored === null) throw new FST_API_FLAG_CHANGED()
     return toBody(stored)
   })
+
+  await fastify.register(jobs, { prefix: '/jobs' })
 }
 
 export default admin

@@ -8,8 +8,6 @@ import { NoQuery, problems } from '../schemas.js'
 export interface AuthOptions {
   /** Life of a token, seconds. */
   expiresIn: number
-  /** Attempts to log in per minute and address. */
-  rateLimit: number
   /** A user that is created when it does not exist: for trying out, never in production. */
   demoUser: { email: string, password: string } | null
 }
@@ -23,12 +21,12 @@ const Credentials = Type.Object({
 const Token = Type.Object({ token: Type.String(), tokenType: Type.Literal('Bearer'), expiresIn: Type.Integer({ description: 'seconds' }) })
 
 /** `POST /login`: exchanges an e-mail address and a password for a bearer token. */
-const auth: FastifyPluginAsyncTypebox<AuthOptions> = async (fastify, { expiresIn, rateLimit, demoUser }) => {
+const auth: FastifyPluginAsyncTypebox<AuthOptions> = async (fastify, { expiresIn, demoUser }) => {
   const users = createUsers({ prisma: fastify.prisma })
   if (demoUser !== null) await users.ensure(demoUser.email, demoUser.password)
 
   fastify.post('/login', {
-    config: { idempotency: false, rateLimit: { max: rateLimit, timeWindow: 60_000 } },
+    config: { idempotency: false, limiter: 'login' },
     schema: { tags: ['auth'], summary: 'Log in', body: Credentials, querystring: NoQuery, response: { 200: Token, ...problems(400, 401, 429) } }
   }, async ({ body: { email, password } }, reply) => {
     const user = Buffer.byteLength(password) > maxPasswordBytes ? null : await users.verify(email, password)

@@ -1,0 +1,53 @@
+import t from 'tap'
+import { until } from '../helper.js'
+import { build } from './helper.js'
+
+const token = 'a-token-that-is-only-used-in-tests'
+const url = '/api/v1/admin/jobs'
+const job = 'idempotency.cleanup'
+
+async function admin (t: Parameters<typeof build>[0], changes = {}) {
+  const app = await build(t, { ADMIN_TOKEN: token, ...changes })
+  return async (method: 'GET' | 'POST', path: string, payload?: object) => {
+    const answer = await app.inject({ method, url: url + path, headers: { authorization: `Bearer ${token}` }, ...(payload === undefined ? {} : { payload }) })
+    return { status: answer.statusCode, body: answer.json() as Record<string, unknown> & { jobs: object[], runs: Array<{ id: string, state: string }> } }
+  }
+}
+
+await t.test('an administrator sees the jobs, runs one now, pauses and resumes it', async (t) => {
+  const ask = await admin(t)
+  t.match(await ask('GET', ''), { status: 200, body: { jobs: [{ name: job, every: 86_400_000, cron: null, pause: null, lastRun: null, nextAt: /Z$/ }] } })
+  t.match(await ask('POST', `/${job}/run`), { status: 202, body: { state: 'pending' } })
+  const runs = await until('the run is done', async () => {
+    const { body: { runs } } = await ask('GET', `/${job}/runs`)
+    return runs[0]?.state === 'done' && runs
+  })
+  t.match(runs, [{ kind: 'manual', starts: 1, failures: 0, error: null }])
+  t.match(await ask('GET', `/${job}/runs?limit=1&before=${runs[0]?.id}`), { status: 200, body: { runs: [] } })
+  t.match(await ask('POST', `/${job}/pause`, { reason: 'a migration' }), { status: 200, body: { reason: 'a migration', by: 'admin', at: /Z$/ } })
+  t.match(await ask('GET', ''), { body: { jobs: [{ pause: { reason: 'a migration' }, lastRun: { state: 'done' } }] } })
+  t.match(await ask('POST', `/${job}/resume`), { status: 200, body: { nextAt: /Z$/ } })
+})
+
+await t.test('a job that is not there is 404, and bad input 400', async (t) => {
+  const ask = await admin(t)
+  for (const [path, payload] of [['run'], ['pause', { reason: 'x' }], ['resume']] as const) t.match(await ask('POST', `/nothing/${path}`, payload), { status: 404, body: { code: 'FST_API_JOB_UNKNOWN' } })
+  for (const query of ['?limit=0', '?limit=1e1', '?before=x', '?page=1']) t.equal((await ask('GET', `/${job}/runs${query}`)).status, 400, query)
+  for (const payload of [{}, { reason: '' }, { reason: ' ' }, { reason: 'x', by: 'me' }]) t.equal((await ask('POST', `/${job}/pause`, payload)).status, 400, JSON.stringify(payload))
+})
+
+await t.test('without the token nothing is told or done', async (t) => {
+  const app = await build(t, { ADMIN_TOKEN: token })
+  for (const [method, path] of [['GET', ''], ['GET', `/${job}/runs`], ['POST', `/${job}/run`], ['POST', `/${job}/resume`]] as const) {
+    t.equal((await app.inject({ method, url: url + path })).statusCode, 401)
+  }
+  t.strictSame(await app.scheduler.runs(job), [])
+})
+
+await t.test('the clean-up deletes what is expired, after its delay, and is counted', async (t) => {
+  const app = await build(t, { IDEMPOTENCY_CLEANUP_DELAY_MS: '500', IDEMPOTENCY_CLEANUP_INTERVAL_MS: '1000' })
+  await app.pg.query(`INSERT INTO idempotency_records (id, fingerprint, token, state, lease_until, expires_at)
+    SELECT decode(md5(i::text), 'hex'), '', 't', 'completed', now(), now() + CASE WHEN i <= 3 THEN interval '-1 hour' ELSE interval '1 hour' END FROM generate_series(1, 5) AS i`)
+  await until('the expired ones are gone', async () => (await app.pg.query('SELECT FROM idempotency_records')).rowCount === 2)
+  await until('it is counted', async () => (await app.inject('/metrics')).body.includes(`scheduler_runs_total{schedule="${job}",result="done"}`))
+})
