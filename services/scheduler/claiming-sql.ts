@@ -41,13 +41,14 @@ GROUP BY schedule_id`
 const instant = (ms: string): string => `timestamptz 'epoch' + ${ms} * interval '1 ms'`
 
 /**
- * Input: $1 ids of schedules, $2 their next ticks; and, one for each tick: $3 ids of their schedules, $4 ticks, $5 states, $6 when they are due.
+ * Input: $1 ids of schedules, $2 their next ticks; and, one for each tick: $3 ids of their schedules, $4 ticks, $5 states, $6 when they are due; $7 the
+ * release of the tz database.
  * A tick that is recorded already stays as it is, and no schedule goes backwards.
  * Output: name, state, and how many ticks of them were recorded.
  */
 export const record = `
 WITH advanced AS (
-  UPDATE schedules AS schedule SET next_at = ${instant('batch.next_at')}, not_before = NULL
+  UPDATE schedules AS schedule SET next_at = ${instant('batch.next_at')}, tz_release = $7, not_before = NULL
   FROM unnest($1::bigint[], $2::float8[]) AS batch (id, next_at)
   WHERE schedule.id = batch.id AND (batch.next_at IS NULL OR ${instant('batch.next_at')} > schedule.next_at)
 ), recorded AS (

@@ -9,6 +9,7 @@ import type { DueSchedule, DueTicks } from './due.js'
 import { jitterOf } from './expression.js'
 import { statesOf } from './overlap.js'
 import type { TickState } from './overlap.js'
+import { tzRelease } from './zones.js'
 
 /** What metrics and the log are told, after the commit. */
 export interface ClaimObserver {
@@ -76,7 +77,7 @@ async function record (query: Query, read: Read): Promise<Done> {
   const { claimed, unreadable } = read
   if (unreadable.length > 0) await query(sql.putOff, [unreadable.map(({ schedule }) => schedule.id)])
   const states = await decide(query, claimed)
-  return { ...read, counts: await query(sql.record, columnsOf(claimed, states)) as Done['counts'] }
+  return { ...read, counts: await query(sql.record, [...columnsOf(claimed, states), tzRelease]) as Done['counts'] }
 }
 
 function tell (observer: ClaimObserver, { unreadable, counts }: Done): void {

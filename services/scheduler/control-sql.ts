@@ -30,9 +30,9 @@ UPDATE schedules SET
 WHERE name = $1 AND owner = $2
 RETURNING paused_at AS at, pause_reason AS reason, paused_by AS by`
 
-/** Input: $1 schedule that is locked, $2 its next tick. */
+/** Input: $1 schedule that is locked, $2 its next tick, $3 the release of the tz database. */
 export const resume = `
-UPDATE schedules SET paused_at = NULL, pause_reason = NULL, paused_by = NULL, next_at = $2::timestamptz, updated_at = now() WHERE id = $1::bigint`
+UPDATE schedules SET paused_at = NULL, pause_reason = NULL, paused_by = NULL, next_at = $2::timestamptz, tz_release = least(tz_release, $3), updated_at = now() WHERE id = $1::bigint`
 
 /** Input: $1 name, $2 owner, $3 the id that all are below, $4 how many. Output: runs, newest first. */
 export const runs = `

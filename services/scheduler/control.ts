@@ -13,6 +13,7 @@ import { json } from './payload.js'
 import { FST_SCHEDULER_REQUEST_ID_REUSED } from './request-errors.js'
 import { checkOptions, findRequested, jsonbOf, ownerRule, idRule } from './requests.js'
 import type { RequestedRun } from './requests.js'
+import { tzRelease } from './zones.js'
 
 export interface TriggerOptions {
   /**
@@ -127,7 +128,7 @@ export function createControl ({ pool, next }: ControlDeps): Control {
       return await locked(name, options.owner ?? '', async (query, schedule) => {
         if (!schedule.isPaused) return { nextAt: schedule.nextAt }
         const nextAt = nextOf(schedule, next)
-        await query(sql.resume, [schedule.id, nextAt])
+        await query(sql.resume, [schedule.id, nextAt, tzRelease])
         return { nextAt }
       })
     }

@@ -7,6 +7,7 @@ import type { Definition, ScheduleDefinition } from './definition.js'
 import * as sql from './definitions-sql.js'
 import { parseExpression } from './expression.js'
 import { jsonbOf } from './requests.js'
+import { tzRelease } from './zones.js'
 
 export interface DefinitionsDeps {
   /** Stays the caller's to close; its database has the tables of the scheduler. */
@@ -81,7 +82,8 @@ export async function upsert (query: Query, rows: readonly ScheduleRow[]): Promi
     column(({ schedule }) => jsonbOf(schedule.payload)),
     column(({ schedule }) => hashOf(schedule)),
     column(({ revision }) => revision),
-    column(({ schedule }) => firstTick(schedule, now))
+    column(({ schedule }) => firstTick(schedule, now)),
+    tzRelease
   ]) as Array<{ name: string }>
   return written.map(({ name }) => name)
 }

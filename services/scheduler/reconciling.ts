@@ -4,6 +4,7 @@ import type { Log } from '../log.js'
 import { pause } from '../pause.js'
 import type { Definition } from './definition.js'
 import { createDefinitions } from './definitions.js'
+import { createZones } from './zones.js'
 
 /** What a running process declares is seen again so often, ms: nobody takes it for an orphan. */
 const seeEvery = 3_600_000
@@ -25,6 +26,7 @@ export interface Reconciling {
 /** Makes the table say what this process declares. */
 export function createReconciling ({ pool, log, definitions: defined }: ReconcilingDeps): Reconciling {
   const definitions = createDefinitions({ pool })
+  const zones = createZones({ pool })
   const stopping = new AbortController()
   let following: Promise<void> | null = null
 
@@ -33,14 +35,17 @@ export function createReconciling ({ pool, log, definitions: defined }: Reconcil
     if (written.length + removed.length > 0) log.info({ written, removed }, 'schedules were declared')
   }
   async function follow (isDeclared: boolean): Promise<void> {
-    for (;;) {
-      await pause(isDeclared ? seeEvery : retryAfter, [stopping.signal])
+    for (let wait = isDeclared ? 0 : retryAfter; ;) {
+      await pause(wait, [stopping.signal])
       if (stopping.signal.aborted) return
       try {
         await (isDeclared ? definitions.see(defined()) : declare())
         isDeclared = true
+        await zones.refresh(stopping.signal)
+        wait = seeEvery
       } catch (err) {
         log.warn({ err }, 'the schedules could not be declared: again soon')
+        wait = retryAfter
       }
     }
   }

@@ -15,6 +15,7 @@ CREATE TABLE "schedules" (
     "hash" TEXT NOT NULL,
     "revision" BIGINT NOT NULL DEFAULT 0,
     "next_at" TIMESTAMPTZ(3),
+    "tz_release" TEXT NOT NULL DEFAULT '',
     "not_before" TIMESTAMPTZ(3),
     "paused_at" TIMESTAMPTZ(3),
     "pause_reason" TEXT,

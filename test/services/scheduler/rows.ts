@@ -43,6 +43,7 @@ export interface Schedule {
   cron: string | null
   every_ms: number | null
   jitter_ms: number
+  tz_release: string
   /** Of the database. */
   now: Date
 }
