@@ -102,7 +102,8 @@ async function registerServices (app: FastifyInstance, config: CompleteConfig, {
     redis: app.redis,
     postgres: app.pg,
     prefix: config.holdfastPrefix,
-    roles: config.schedulerWorker ? ['web', 'worker'] : ['web']
+    roles: config.schedulerWorker ? ['web', 'worker'] : ['web'],
+    closeTimeout: Math.floor(config.shutdownTimeoutMs * 0.8) // before the lifecycle cuts off what still runs, at nine tenths
   })
   await app.register(jwt, { secret: config.jwtSecret, expiresIn: config.jwtExpiresIn })
 }

@@ -1,6 +1,7 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { createScheduler } from '../../services/scheduler/scheduler.js'
+import type {} from '../lifecycle/index.js'
 import { registryOf } from '../metrics/registry.js'
 import { createMetrics } from './metrics.js'
 import { defaults } from './options.js'
@@ -36,11 +37,20 @@ const scheduler: FastifyPluginAsync<SchedulerOptions> = async (fastify, options)
   const owned = createScheduler({ ...settings, redis, pool, log, observer, isWorker: roles.includes('worker') })
   const unwatch = metrics.watch(owned.overview)
   fastify.decorate('scheduler', owned.scheduler as AppScheduler)
-  fastify.addHook('onReady', async () => { await owned.start() })
-  fastify.addHook('preClose', async () => { owned.stop(closeTimeout).catch(() => {}) }) // waited for, and told, in onClose: requests end meanwhile
+  wire(fastify, owned.start, async () => {
+    if (!await owned.stop(closeTimeout)) throw new Error('runs were still going on when the scheduler stopped')
+  }, log)
+  fastify.addHook('onClose', unwatch)
+}
+
+/** With the plugin holdfast/lifecycle the start is one of its phases, and a run that was left behind makes its stop a forced one. */
+function wire (fastify: FastifyInstance, start: () => Promise<void>, stop: () => Promise<void>, log: FastifyBaseLogger): void {
+  const lifecycle = fastify.hasDecorator('lifecycle') ? fastify.lifecycle : null
+  fastify.addHook('onReady', async () => { await (lifecycle?.phase('scheduler', start) ?? start()) })
+  fastify.addHook('preClose', async () => { stop().catch(() => {}) }) // waited for, and told, later: requests end meanwhile
+  lifecycle?.onDrain('scheduler', stop)
   fastify.addHook('onClose', async () => {
-    unwatch()
-    if (!await owned.stop(closeTimeout)) log.warn('runs were still going on when the scheduler stopped')
+    await stop().catch((err: unknown) => { if (lifecycle === null) log.warn({ err }, 'the scheduler did not drain') })
   })
 }
 

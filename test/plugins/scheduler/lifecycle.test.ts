@@ -1,0 +1,61 @@
+import { PassThrough } from 'node:stream'
+import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import lifecycle from '../../../plugins/lifecycle/index.js'
+import scheduler from '../../../plugins/scheduler/index.js'
+import { gate, testPool, testPrefix, testRedis } from '../../helper.js'
+import { ledger } from './helper.js'
+
+interface Line { msg: string, drain?: string, err?: { message: string } }
+
+/** An application with the plugin holdfast/lifecycle, one job that waits until it is let go, and its log. */
+async function withLifecycle (t: Test) {
+  const postgres = await testPool(t)
+  const stream = new PassThrough()
+  let text = ''
+  stream.on('data', (chunk: Buffer) => { text += chunk.toString() })
+  const app: FastifyInstance = Fastify({ logger: { level: 'info', stream } })
+  await app.register(lifecycle, { deadline: 5_000 })
+  await app.register(scheduler, { redis: testRedis(t), postgres, prefix: testPrefix(), tick: 100, closeTimeout: 600 })
+  const [begun, end] = [gate(), gate()]
+  app.scheduler.define({ name: 'job' }, async () => {
+    begun.open()
+    await end.opened
+  })
+  t.teardown(() => { end.open() })
+  const logged = (message: string): Line[] => text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line).filter(({ msg }) => msg === message)
+  return { app, postgres, begun, end, logged }
+}
+
+await t.test('the start of the scheduler is a phase, and its stop a drain', async (t) => {
+  const { app, postgres, begun, end, logged } = await withLifecycle(t)
+  await app.ready()
+  t.match((await app.lifecycle.report()).find(({ name }) => name === 'scheduler'), { state: 'ready', optional: false })
+  await app.scheduler.trigger('job')
+  await begun.opened
+  const closed = app.close()
+  end.open()
+  await closed
+  t.strictSame((await ledger(postgres, 'job')).map(({ state }) => state), ['done'])
+  t.strictSame(logged('drained').map(({ drain }) => drain), ['scheduler'])
+})
+
+await t.test('a run whose handler does not end makes the stop a forced one, and goes back', async (t) => {
+  const { app, postgres, begun, logged } = await withLifecycle(t)
+  await app.ready()
+  await app.scheduler.trigger('job')
+  await begun.opened
+  await app.close()
+  t.match(logged('drain failed'), [{ drain: 'scheduler', err: { message: 'runs were still going on when the scheduler stopped' } }])
+  t.strictSame((await ledger(postgres, 'job')).map(({ state }) => state), ['pending'])
+})
+
+await t.test('what makes the start of the scheduler fail fails the boot, and its phase says so', async (t) => {
+  const { app, postgres } = await withLifecycle(t)
+  await postgres.query('DROP TABLE scheduler_runs, schedules')
+  await t.rejects(async () => { await app.ready() }, /schedules/)
+  t.match(await app.lifecycle.report(), [{ name: 'scheduler', state: 'failed' }])
+  await app.close()
+})
