@@ -4,6 +4,8 @@ export interface Log {
   info: (fields: object, message: string) => void
   warn: (fields: object, message: string) => void
   error: (fields: object, message: string) => void
+  /** Of pino: one whose lines all have these fields. */
+  child?: (fields: object) => Log
 }
 
 export const silentLog: Log = { debug () {}, info () {}, warn () {}, error () {} }

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { createScheduler } from '../../services/scheduler/scheduler.js'
+import type { OwnedScheduler } from '../../services/scheduler/scheduler.js'
 import type {} from '../lifecycle/index.js'
 import { registryOf } from '../metrics/registry.js'
 import { createMetrics } from './metrics.js'
@@ -37,17 +38,23 @@ const scheduler: FastifyPluginAsync<SchedulerOptions> = async (fastify, options)
   const owned = createScheduler({ ...settings, redis, pool, log, observer, isWorker: roles.includes('worker') })
   const unwatch = metrics.watch(owned.overview)
   fastify.decorate('scheduler', owned.scheduler as AppScheduler)
-  wire(fastify, owned.start, async () => {
+  wire(fastify, owned, async () => {
     if (!await owned.stop(closeTimeout)) throw new Error('runs were still going on when the scheduler stopped')
   }, log)
   fastify.addHook('onClose', unwatch)
 }
 
 /** With the plugin holdfast/lifecycle the start is one of its phases, and a run that was left behind makes its stop a forced one. */
-function wire (fastify: FastifyInstance, start: () => Promise<void>, stop: () => Promise<void>, log: FastifyBaseLogger): void {
+function wire (fastify: FastifyInstance, { start, work }: OwnedScheduler, stop: () => Promise<void>, log: FastifyBaseLogger): void {
   const lifecycle = fastify.hasDecorator('lifecycle') ? fastify.lifecycle : null
-  fastify.addHook('onReady', async () => { await (lifecycle?.phase('scheduler', start) ?? start()) })
-  fastify.addHook('preClose', async () => { stop().catch(() => {}) }) // waited for, and told, later: requests end meanwhile
+  const begin = async (): Promise<void> => { await work().catch((err: unknown) => { log.error({ err }, 'this process could not begin to work for the scheduler') }) }
+  const end = (): void => { stop().catch(() => {}) } // waited for, and told, later: requests end meanwhile
+  fastify.addHook('onReady', async () => {
+    await (lifecycle?.phase('scheduler', start) ?? start())
+    fastify.ready().then(begin, () => {}) // handlers may use what other plugins have ready, and a boot that fails begins nothing
+  })
+  lifecycle?.stopping.addEventListener('abort', end, { once: true })
+  fastify.addHook('preClose', async () => { end() })
   lifecycle?.onDrain('scheduler', stop)
   fastify.addHook('onClose', async () => {
     await stop().catch((err: unknown) => { if (lifecycle === null) log.warn({ err }, 'the scheduler did not drain') })

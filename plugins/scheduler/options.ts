@@ -36,6 +36,11 @@ export interface SchedulerOptions {
    */
   lease?: number
   /**
+   * How long runs that have ended are kept, ms, and with them the request ids that were used up.
+   * @default 30 days
+   */
+  retention?: number
+  /**
    * How long a stop waits for the runs in progress, ms. Those that are left are told by their signals, and put back without using up an attempt.
    * @default 20_000
    */
@@ -47,4 +52,4 @@ export interface SchedulerOptions {
   metrics?: Registry | false
 }
 
-export const defaults = Object.freeze({ prefix: 'holdfast', roles: Object.freeze(['web', 'worker'] as const), tick: 1_000, concurrency: 10, lease: 30_000, closeTimeout: 20_000 })
+export const defaults = Object.freeze({ prefix: 'holdfast', roles: Object.freeze(['web', 'worker'] as const), tick: 1_000, concurrency: 10, lease: 30_000, retention: 30 * 86_400_000, closeTimeout: 20_000 })

@@ -15,6 +15,7 @@ const rules: Rules<SchedulerOptions> = {
   tick: between(100, longestTimer, 'ms'),
   concurrency: between(1, 10_000, 'runs'),
   lease: between(1_000, longestTimer, 'ms'),
+  retention: between(60_000, 3_660 * 86_400_000, 'ms'),
   closeTimeout: between(0, longestTimer, 'ms'),
   metrics: registryRule
 }

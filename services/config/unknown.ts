@@ -1,7 +1,7 @@
 import { quote } from './kinds.js'
 
 /** In these families every variable is ours, so one that we do not know is a typing error. Platforms set their own DATABASE_* and REDIS_*. */
-const ours = /^(?:HOLDFAST|IDEMPOTENCY|JWT|SHUTDOWN)_/
+const ours = /^(?:HOLDFAST|IDEMPOTENCY|JWT|SCHEDULER|SHUTDOWN)_/
 
 /** Levenshtein: the number of characters to insert, delete or replace. */
 const distance = (a: string, b: string): number => {

@@ -119,7 +119,12 @@ async function decide (query: Query, claimed: Claimed[]): Promise<TickState[][]>
   const rows = asking.length === 0 ? [] : await query(sql.readActive, [asking]) as Array<{ id: string, waiting: boolean }>
   const active = new Map(rows.map(({ id, waiting }) => [id, { active: true, waiting }]))
   return claimed.map(({ schedule, ticks }) =>
-    statesOf(schedule.overlap as Overlap, ticks.run.length, active.get(schedule.id) ?? { active: false, waiting: false }))
+    statesOf(overlapOf(schedule, ticks), ticks.run.length, active.get(schedule.id) ?? { active: false, waiting: false }))
+}
+
+/** Ticks that are all caught up with wait for each other, where they would skip each other. */
+function overlapOf ({ overlap, catch_up: policy }: DueSchedule, { run }: DueTicks): Overlap {
+  return policy === 'all' && run.length > 1 && (overlap === 'skip' || overlap === 'bufferOne') ? 'bufferAll' : overlap as Overlap
 }
 
 /** As array literals: nothing in them needs an escape. */

@@ -21,7 +21,10 @@ export interface TriggerOptions {
    * @default '': declared by the application
    */
   owner?: string
-  /** @default that of the schedule */
+  /**
+   * Null is the same as none.
+   * @default that of the schedule
+   */
   payload?: unknown
   /**
    * However often it is triggered with it, it is one run. 1 to 255 characters.
@@ -70,7 +73,7 @@ export interface ControlDeps {
   next: (ticking: Ticking, after: Date) => Date | null
 }
 
-/** All answer null where there is no such schedule, and reject with TypeError for a wrong option, or with what the client rejects with. */
+/** All answer null where there is no such schedule, and reject with FST_SCHEDULER_OPTION_INVALID for a wrong option, or with what the client rejects with. */
 export interface Control {
   /**
    * Asks for a run now, beside the ticks: none of them is moved or replaced, and a pause stops it not. The overlap policy of the schedule decides what
@@ -98,7 +101,7 @@ interface LockedSchedule extends Omit<Ticking, 'anchor'> {
 /** For a few statements, one of which waits for a claim at most, ms. */
 const timeout = 10_000
 
-const said = matching(/\S/, 'a string that says something')
+const said = matching(/^[^\0]*[^\0\s][^\0]*$/, 'a string that says something, without U+0000')
 const triggerRules: Rules<TriggerOptions> = { owner: ownerRule, payload: json, requestId: idRule }
 const pauseRules: Rules<PauseOptions & { reason: string }> = { owner: ownerRule, by: said, reason: said }
 

@@ -48,8 +48,8 @@ UPDATE schedules AS held SET
     ELSE held.not_before END
 FROM mine WHERE held.id = mine.id`
 
-/** Input: $1 names that are declared here, $2 the grace in ms. Output: the names of those that nobody has declared for so long; they are gone. */
+/** Input: $1 names that are declared here, $2 the grace in ms. Output: the names and ids of those that nobody has declared for so long; they are gone. */
 export const removeOrphans = `
 DELETE FROM schedules
 WHERE owner = '' AND seen_at < now() - $2::float8 * interval '1 ms' AND name <> ALL($1::text[])
-RETURNING name`
+RETURNING name, id::text`

@@ -6,6 +6,7 @@ import { hashOf } from './definition.js'
 import type { Definition, ScheduleDefinition } from './definition.js'
 import * as sql from './definitions-sql.js'
 import { parseExpression } from './expression.js'
+import { cancelRest } from './owners-sql.js'
 import { jsonbOf } from './requests.js'
 import { tzRelease } from './zones.js'
 
@@ -24,6 +25,8 @@ export interface Reconciled {
   written: string[]
   /** Names of those that nobody has declared for the grace. */
   removed: string[]
+  /** By how much the clock of the database is ahead of that of this process, ms. */
+  skew: number
 }
 
 export interface Definitions {
@@ -48,12 +51,13 @@ export function createDefinitions ({ pool, orphanGrace = 14 * 86_400_000 }: Defi
   const query = queryOf(pool)
   return {
     async reconcile (definitions) {
-      let done: Reconciled = { written: [], removed: [] }
+      let done: Reconciled = { written: [], removed: [], skew: 0 }
       await transact(async ({ query }) => {
         const written = await upsert(query, definitions.map((schedule) => ({ schedule, owner: '', revision: schedule.revision })))
         await query(sql.see, seen(definitions, ({ startDelay }) => startDelay))
-        const removed = await query(sql.removeOrphans, [definitions.map(({ name }) => name), orphanGrace]) as Array<{ name: string }>
-        done = { written, removed: removed.map(({ name }) => name) }
+        const removed = await query(sql.removeOrphans, [definitions.map(({ name }) => name), orphanGrace]) as Array<{ name: string, id: string }>
+        if (removed.length > 0) await query(cancelRest, [removed.map(({ id }) => id)])
+        done = { written, removed: removed.map(({ name }) => name), skew: await skewOf(query) }
         return true
       }, timeout)
       return done
@@ -86,6 +90,12 @@ export async function upsert (query: Query, rows: readonly ScheduleRow[]): Promi
     tzRelease
   ]) as Array<{ name: string }>
   return written.map(({ name }) => name)
+}
+
+async function skewOf (query: Query): Promise<number> {
+  const asked = Date.now()
+  const [{ now } = { now: asked }] = await query(sql.clock, []) as Array<{ now: number }>
+  return now - (asked + Date.now()) / 2
 }
 
 /** ms since the epoch. Null: it has no ticks. */

@@ -40,7 +40,7 @@ const maxTries = 3
 /**
  * Writes a run into the caller's transaction: rolled back, it never was; committed, it runs, whatever dies in between. A request id of
  * another transaction is waited for until that has ended; under REPEATABLE READ its COMMIT fails this one, like every conflict.
- * @throws FST_SCHEDULER_NO_TRANSACTION · FST_SCHEDULER_REQUEST_ID_REUSED when the request id belongs to something else · TypeError for a wrong option ·
+ * @throws FST_SCHEDULER_NO_TRANSACTION · FST_SCHEDULER_REQUEST_ID_REUSED when the request id belongs to something else · FST_SCHEDULER_OPTION_INVALID for a wrong option ·
  * what the client rejects with: then the transaction can only be rolled back
  */
 export async function enqueue (tx: Transaction, { name, ...options }: EnqueueRequest): Promise<Enqueued> {

@@ -4,8 +4,6 @@ import createError from '@fastify/error'
 export * from './request-errors.js'
 export * from './run-errors.js'
 
-/** An option of the plugin, or of a job or a schedule, which it names. */
-export const FST_SCHEDULER_OPTION_INVALID = createError<[string]>('FST_SCHEDULER_OPTION_INVALID', '%s', 500)
 /** Two jobs of one name: only one of them would run. */
 export const FST_SCHEDULER_DUPLICATE = createError<[string]>('FST_SCHEDULER_DUPLICATE', 'the job %s is defined twice', 500)
 /** What this process has is declared when it starts. */

@@ -8,6 +8,7 @@ import type { BegunRun, Ending } from './ledger.js'
 import type { Observer, Result } from './observer.js'
 import { runsQueue } from './queues.js'
 import type { QueueDeps } from './queues.js'
+import { createRefusing } from './refusing.js'
 import { createRunning, execute } from './run.js'
 import type { RunnableJob, Running } from './run.js'
 import { createWriter } from './writer.js'
@@ -40,7 +41,7 @@ export interface ExecutorDeps extends QueueDeps {
    */
   abortGrace?: number
   /**
-   * When a run is offered again that this process has no handler for, ms: during a deployment another may have one.
+   * When a run is offered again that this process has no handler for, ms: during a deployment another may have one. It doubles with each offer.
    * @default 5_000
    */
   unknownDelay?: number
@@ -65,17 +66,22 @@ export function createExecutor (deps: ExecutorDeps): Executor {
   const running = new Set<Running>()
   const writer = createWriter({ ledger, lease, log, onPending })
   const drain = createDrain({ running, abortGrace, putBack: writer.finish, log })
+  const refuse = createRefusing({ ledger, log, delay: unknownDelay })
   const worker = createQueueWorker({ ...deps, queue: runsQueue, concurrency, process: (job) => drain.track(take(job)) })
   let endHeartbeat = (): void => {}
 
   /** Rejects where Postgres cannot be had: the run stays enqueued, and is repaired. */
   async function take ({ name: jobName, data: { run: id } }: Job): Promise<void> {
     const job = jobOf(jobName)
-    if (drain.isDraining() || job === undefined) return await ledger.release(id, drain.isDraining() ? 0 : unknownDelay)
+    if (drain.isDraining()) return await ledger.release(id)
+    if (job === undefined) return await over(await refuse(id, jobName))
     const asked = performance.now()
     const row = await ledger.begin(id, { maxStarts: job.maxStarts, worker: name, lease })
-    if (row === null) return
-    if (row.state === 'running') return await run({ deps, running, drain, writer }, createRunning(row, asked + lease, job), job)
+    await (row?.state === 'running' ? run({ deps, running, drain, writer }, createRunning(row, asked + lease, job), job) : over(row))
+  }
+  /** Of one that is not started: why. */
+  async function over (row: BegunRun | null): Promise<void> {
+    if (row === null || row.state === 'running') return
     report(deps, row, row.state, 0)
     await writer.letGo(row.scheduleId)
   }

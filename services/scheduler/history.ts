@@ -57,7 +57,7 @@ export interface ScheduleState {
   lastRun: Pick<Run, 'id' | 'kind' | 'tick' | 'state' | 'startedAt' | 'finishedAt' | 'error'> | null
 }
 
-/** Both reject with TypeError for a wrong option. */
+/** Both reject with FST_SCHEDULER_OPTION_INVALID for a wrong option. */
 export interface History {
   /** The runs of one job and owner, newest first. */
   runs: (name: string, options?: RunsOptions) => Promise<Run[]>

@@ -20,12 +20,23 @@ export interface BegunRun {
   error: string | null
 }
 
+export type RefusedRun = Omit<BegunRun, 'state'> & { state: 'pending' | 'dead' }
+
 export interface BeginOptions {
   /** Starts that are allowed, with this one. */
   maxStarts: number
   worker: string
   /** ms */
   lease: number
+}
+
+export interface RefuseOptions {
+  /** Until the second offer, ms. It doubles. */
+  delay: number
+  /** ms */
+  maxDelay: number
+  /** Then it is dead. */
+  maxOffers: number
 }
 
 export interface Progress {
@@ -61,8 +72,10 @@ export interface QueuedRun {
 export interface Ledger {
   /** Null: it is not there to be started. A state other than `running` tells why it must not be. */
   begin: (id: string, options: BeginOptions) => Promise<BegunRun | null>
-  /** Back to pending, due in so many ms. */
-  release: (id: string, delay: number) => Promise<void>
+  /** Back to pending, due at once. */
+  release: (id: string) => Promise<void>
+  /** Back to pending, for a process that has the job; or dead. Null: it was not there. */
+  refuse: (id: string, options: RefuseOptions) => Promise<RefusedRun | null>
   /** Of those that are still held: fence to whether it is to be cancelled. */
   extend: (runs: readonly HeldRun[], lease: number) => Promise<Map<string, boolean>>
   /** Whether it was still ours, and the schedule that has runs held back. */
@@ -74,6 +87,8 @@ export interface Ledger {
   takeBack: (limit: number) => Promise<Array<{ id: string, name: string, worker: string | null }>>
   drop: (limit: number) => Promise<Array<{ id: string, name: string }>>
   heldByNothing: (limit: number) => Promise<string[]>
+  /** Deletes runs that ended so long ago, ms. How many. */
+  prune: (age: number, limit: number) => Promise<number>
 }
 
 /** For two statements, one of which waits for a claim at most, ms. */
@@ -84,7 +99,9 @@ export function createLedger (pool: Pool): Ledger {
   const rowsOf = async <T extends object>(text: string, values: unknown[]): Promise<T[]> => (await pool.query<T>(text, values)).rows
   return {
     begin: async (id, { maxStarts, worker, lease }) => (await rowsOf<BegunRun>(runSql.begin, [id, maxStarts, worker, lease]))[0] ?? null,
-    async release (id, delay) { await pool.query(runSql.release, [id, delay]) },
+    async release (id) { await pool.query(runSql.release, [id]) },
+    refuse: async (id, { delay, maxDelay, maxOffers }) => (await rowsOf<RefusedRun>(runSql.refuse, [id, delay, maxDelay, maxOffers]))[0] ?? null,
+    prune: async (age, limit) => (await rowsOf(runSql.prune, [age, limit])).length,
     async extend (runs, lease) {
       const column = <T>(of: (run: HeldRun) => T): T[] => runs.map(of)
       const rows = await rowsOf<{ fence: string, isCancelled: boolean }>(runSql.extend,

@@ -1,11 +1,11 @@
-/** Input: $1 name, $2 owner. Output: a row, when there was one. What it had recorded and no worker has yet is cancelled. */
+/** Input: $1 owner, $2 name; null: all. Output: the ids of what is gone. A claim that has one of them is waited for. */
 export const remove = `
-WITH gone AS (
-  DELETE FROM schedules WHERE name = $1 AND owner = $2 RETURNING id
-), cancelled AS (
-  UPDATE scheduler_runs SET state = 'cancelled', finished_at = now() FROM gone WHERE schedule_id = gone.id AND state IN ('waiting', 'pending')
-)
-SELECT id FROM gone`
+DELETE FROM schedules WHERE owner = $1 AND ($2::text IS NULL OR name = $2) RETURNING id::text`
+
+/** Input: $1 ids of schedules that are gone. In a statement of its own, which sees what a claim has recorded last. What no worker has yet is cancelled. */
+export const cancelRest = `
+UPDATE scheduler_runs SET state = 'cancelled', finished_at = now(), error = 'its schedule was removed'
+WHERE schedule_id = ANY($1::bigint[]) AND state IN ('waiting', 'pending')`
 
 /** Input: $1 owner. Output: its schedules. */
 export const list = `

@@ -11,6 +11,9 @@ const seeEvery = 3_600_000
 /** A database that is away at the start is asked again so soon, ms. */
 const retryAfter = 2_000
 
+/** What is due is asked of the database, but when to ask, of the clocks of the processes. A difference that shows, ms. */
+const maxSkew = 1_000
+
 export interface ReconcilingDeps {
   pool: Pool
   log: Log
@@ -31,7 +34,8 @@ export function createReconciling ({ pool, log, definitions: defined }: Reconcil
   let following: Promise<void> | null = null
 
   async function declare (): Promise<void> {
-    const { written, removed } = await definitions.reconcile(defined())
+    const { written, removed, skew } = await definitions.reconcile(defined())
+    if (Math.abs(skew) > maxSkew) log.warn({ skew: Math.round(skew) }, 'the clocks of this process and of the database differ: ticks may come late when it wakes the cluster')
     if (written.length + removed.length > 0) log.info({ written, removed }, 'schedules were declared')
   }
   async function follow (isDeclared: boolean): Promise<void> {

@@ -27,18 +27,20 @@ UPDATE scheduler_runs AS run SET state = 'pending', due_at = now(), lease_until 
 FROM expired WHERE run.id = expired.id
 RETURNING run.id::text, run.name, run.worker`
 
-/** Input: $1 how many. What has not been handed to anybody, and is not to run: cancelled, or held back for a schedule that was removed. */
+/** Input: $1 how many. What has not been handed to anybody, and was cancelled. */
 export const drop = `
 WITH unwanted AS MATERIALIZED (
-  SELECT id FROM scheduler_runs WHERE state IN ('waiting', 'pending') AND (cancel_requested OR state = 'waiting' AND schedule_id IS NULL) LIMIT $1 FOR UPDATE SKIP LOCKED
+  SELECT id FROM scheduler_runs WHERE state IN ('waiting', 'pending') AND cancel_requested LIMIT $1 FOR UPDATE SKIP LOCKED
 )
-UPDATE scheduler_runs AS run SET state = 'cancelled', finished_at = now(), error = coalesce(error, CASE WHEN cancel_requested THEN NULL ELSE 'its schedule was removed' END)
+UPDATE scheduler_runs AS run SET state = 'cancelled', finished_at = now()
 FROM unwanted WHERE run.id = unwanted.id
 RETURNING run.id::text, run.name`
 
-/** Input: $1 how many. Output: schedules whose runs are held back by nothing. */
+/**
+ * In one pass, because the planner takes what is active for nothing: it looked at all in the quiet, and an anti join took 50 s for 8,000 schedules.
+ * Input: $1 how many. Output: schedules whose runs are held back by nothing.
+ */
 export const heldByNothing = `
-SELECT DISTINCT waiting.schedule_id::text AS id FROM scheduler_runs AS waiting
-WHERE waiting.state = 'waiting' AND waiting.schedule_id IS NOT NULL AND NOT EXISTS (
-  SELECT 1 FROM scheduler_runs AS active WHERE active.schedule_id = waiting.schedule_id AND active.state IN ('pending', 'enqueued', 'running')
-) LIMIT $1`
+SELECT schedule_id::text AS id FROM scheduler_runs
+WHERE schedule_id IS NOT NULL AND state IN ('waiting', 'pending', 'enqueued', 'running')
+GROUP BY schedule_id HAVING bool_and(state = 'waiting') LIMIT $1`

@@ -72,11 +72,11 @@ export function createRelay ({ pool, queue, log, repairAfter = 5_000, batch = 1_
     async repair () {
       const takenBack = await ledger.takeBack(batch)
       for (const { id, name, worker } of takenBack) log.warn({ run: id, job: name, worker }, 'the lease of a run is past: it runs again')
+      const again = await add(await ledger.again(repairAfter, againPerBatch * batch))
       const dropped = await ledger.drop(batch)
       for (const { id, name } of dropped) log.info({ run: id, job: name }, 'a run was cancelled before it was started')
       const schedules = await ledger.heldByNothing(batch)
       const promoted = schedules.length > 0 ? await ledger.promote(schedules) : 0
-      const again = await add(await ledger.again(repairAfter, againPerBatch * batch))
       return { again, takenBack: takenBack.length, dropped: dropped.length, promoted }
     },
     wake () {

@@ -2,7 +2,7 @@ import type { Query } from '../database/query.js'
 import { invalidOption, matching } from '../options.js'
 import type { Rules } from '../options.js'
 import { jsonOf } from './payload.js'
-import { FST_SCHEDULER_REQUEST_ID_REUSED } from './request-errors.js'
+import { FST_SCHEDULER_OPTION_INVALID, FST_SCHEDULER_REQUEST_ID_REUSED } from './request-errors.js'
 import * as sql from './requests-sql.js'
 
 export interface RunRequest {
@@ -34,10 +34,10 @@ export const idRule = matching(/^[^\0]{1,255}$/, 'a string of 1 to 255 character
 /** Empty: of the application. */
 export const ownerRule = matching(/^[^\0]{0,255}$/, 'a string of 255 characters at most without U+0000')
 
-/** @throws TypeError */
+/** @throws FST_SCHEDULER_OPTION_INVALID */
 export function checkOptions<T extends object> (options: T, rules: Rules<T>): void {
   const problem = invalidOption(options, rules)
-  if (problem !== null) throw new TypeError(problem)
+  if (problem !== null) throw new FST_SCHEDULER_OPTION_INVALID(problem)
 }
 
 /** Of a payload that fits the rule `json`. Null: none. */

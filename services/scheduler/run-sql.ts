@@ -1,5 +1,9 @@
 /* The life of one run: see relay-sql.ts for how it comes to be executed. A start has a fence, and every later write of it has to give that. */
 
+/** Of a row of scheduler_runs AS run. */
+const begun = `run.id::text, run.name, run.owner, run.kind, run.tick, run.state, run.payload, run.starts, run.failures, run.fence::text, run.schedule_id::text AS "scheduleId",
+  extract(epoch FROM now() - run.tick)::float8 * 1000 AS lag, run.error`
+
 /**
  * Input: $1 id, $2 starts that are allowed, $3 worker, $4 lease (ms). Output: the row as started; its state is `running`, or else why it was not started.
  * Nothing: it is not there to be started, or a process has it.
@@ -23,12 +27,27 @@ FROM (
   FOR UPDATE
 ) AS verdict
 WHERE run.id = verdict.id
-RETURNING run.id::text, run.name, run.owner, run.kind, run.tick, run.state, run.payload, run.starts, run.failures, run.fence::text, run.schedule_id::text AS "scheduleId",
-  extract(epoch FROM now() - run.tick)::float8 * 1000 AS lag, run.error`
+RETURNING ${begun}`
 
-/** Input: $1 id, $2 delay (ms). Nobody in this process can run it, or nobody any more. */
+/** Input: $1 id. This process takes no more. */
 export const release = `
-UPDATE scheduler_runs SET state = 'pending', due_at = now() + $2 * interval '1 millisecond' WHERE id = $1::bigint AND state = 'enqueued'`
+UPDATE scheduler_runs SET state = 'pending', due_at = now() WHERE id = $1::bigint AND state = 'enqueued'`
+
+/** Input: $1 id, $2 delay of the second offer (ms), which doubles up to $3; $4 how many offers there are. Output: the row; it is `dead` after the last one. */
+export const refuse = `
+UPDATE scheduler_runs AS run SET
+  state = CASE WHEN enqueues < $4 THEN 'pending' ELSE 'dead' END,
+  due_at = now() + least($2 * 2 ^ least(enqueues - 1, 20), $3) * interval '1 millisecond',
+  finished_at = CASE WHEN enqueues < $4 THEN NULL ELSE now() END,
+  error = CASE WHEN enqueues < $4 THEN error ELSE 'it was offered ' || enqueues || ' times, and no process had a handler for it' END
+WHERE id = $1::bigint AND state = 'enqueued'
+RETURNING ${begun}`
+
+/** Input: $1 how long what has ended is kept (ms), $2 how many. Output: a row for each that was deleted. */
+export const prune = `
+DELETE FROM scheduler_runs WHERE id = ANY(ARRAY(
+  SELECT id FROM scheduler_runs WHERE finished_at < now() - $1 * interval '1 millisecond' ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)) RETURNING id`
 
 /** Input: $1 ids, $2 fences, $3 progress, $4 totals, $5 lease (ms). Output: of those that are still ours, id, fence, and whether they are to be cancelled. */
 export const extend = `

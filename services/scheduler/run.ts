@@ -68,9 +68,15 @@ export function createRunning (row: BegunRun, leaseEnd: number, { interruptible 
 /** Runs the handler to its end, however long that takes. */
 export async function execute (running: Running, job: RunnableJob, log: Log, random: () => number): Promise<Ending> {
   const { row, controller } = running
-  const timer = job.timeout === null ? undefined : setTimeout(() => { controller.abort(new FST_SCHEDULER_RUN_TIMEOUT(row.name, job.timeout ?? 0)) }, job.timeout)
+  const run = runOf(running, log)
+  const { timeout } = job
+  const expire = (): void => {
+    run.log.warn({ timeout }, 'a run takes longer than its timeout: its signal aborts, and it holds others back until it ends')
+    controller.abort(new FST_SCHEDULER_RUN_TIMEOUT(row.name, timeout ?? 0))
+  }
+  const timer = timeout === null ? undefined : setTimeout(expire, timeout)
   try {
-    await job.handler(runOf(running, log))
+    await job.handler(run)
     return { state: 'done', error: null }
   } catch (error) {
     return endingOf(error, running, job, random)
@@ -89,7 +95,7 @@ function runOf (running: Running, log: Log): Run {
     scheduledFor: tick,
     attempt: starts,
     signal: running.controller.signal,
-    log: bound(log, { run: id, job: name }),
+    log: log.child?.({ run: id, job: name }) ?? bound(log, { run: id, job: name }),
     progress (done, total) { running.progress = progressOf(done, total) },
     fence: BigInt(fence),
     payload
@@ -100,13 +106,14 @@ function progressOf (done: number, total?: number): Progress {
   return { done: toInteger(done), total: total === undefined ? null : toInteger(total) }
 }
 
-/** One row that Postgres refuses would spoil the heartbeat of all. */
-function toInteger (value: number): number {
-  return Number.isNaN(value) ? 0 : Math.trunc(Math.min(Math.max(value, 0), largestInteger))
+/** One row that Postgres refuses would spoil the heartbeat of all: whatever a handler in JavaScript gives becomes an integer. */
+function toInteger (value: unknown): number {
+  const number = Number(value)
+  return Number.isNaN(number) ? 0 : Math.trunc(Math.min(Math.max(number, 0), largestInteger))
 }
 
 function bound (log: Log, context: object): Log {
-  const line = (level: keyof Log): Log['info'] => (fields, message) => { log[level]({ ...context, ...fields }, message) }
+  const line = (level: Exclude<keyof Log, 'child'>): Log['info'] => (fields, message) => { log[level]({ ...context, ...fields }, message) }
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
 }
 
@@ -115,8 +122,8 @@ function endingOf (error: unknown, { row, controller }: Running, job: RunnableJo
   const reason: unknown = controller.signal.reason
   if (reason instanceof FST_SCHEDULER_STOPPING) return { state: 'pending', error: row.error, isUncounted: true }
   if (reason instanceof FST_SCHEDULER_RUN_CANCELLED) return { state: 'cancelled', error: textOf(reason) }
-  // The write is refused, where somebody has it: here is nothing to be decided.
-  if (reason instanceof FST_SCHEDULER_RUN_LOST) return failed(reason, row, job, random)
+  // Refused where another process has it. Where nobody took it, it is as if its process had died: its start counts, and it has not failed.
+  if (reason instanceof FST_SCHEDULER_RUN_LOST) return { state: 'pending', error: textOf(reason) }
   return failed(reason instanceof FST_SCHEDULER_RUN_TIMEOUT ? reason : error, row, job, random)
 }
 

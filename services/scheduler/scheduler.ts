@@ -19,6 +19,7 @@ import type { OwnerSchedules } from './owners.js'
 import { createReconciling } from './reconciling.js'
 import { openWorking } from './working.js'
 import type { Working, WorkingDeps } from './working.js'
+import { withinTime } from '../within-time.js'
 
 export interface SchedulerDeps extends Omit<WorkingDeps, 'jobs' | 'claiming' | 'worker'> {
   observer: Observer & ClaimObserver
@@ -35,8 +36,10 @@ export interface Scheduler extends Control, History, Pick<Jobs, 'define'> {
 export interface OwnedScheduler {
   scheduler: Scheduler
   overview: Overview
-  /** Declares what was defined, and begins to work. */
+  /** Declares what was defined. */
   start: () => Promise<void>
+  /** Begins to take ticks and runs, where this process does. */
+  work: () => Promise<void>
   /** Takes nothing new, and ends what runs within so many ms. Whether everything had ended. Once; later calls answer the same. */
   stop: (deadline: number) => Promise<boolean>
 }
@@ -48,13 +51,15 @@ export function createScheduler (deps: SchedulerDeps): OwnedScheduler {
   const reconciling = createReconciling({ pool, log, definitions: jobs.definitions })
   const control = createControl({ pool, next: nextTick })
   const history = createHistory({ pool })
-  const owners = createOwners({ pool })
+  const owners = createOwners({ pool, check: jobs.check })
   let working: Promise<Working> | null = null
   let stopped: Promise<boolean> | null = null
 
   const stopNow = async (deadline: number): Promise<boolean> => {
-    await reconciling.stop()
-    return await (await working)?.stop(deadline) ?? true
+    const declared = withinTime(reconciling.stop(), deadline)
+    const isDrained = await (await working)?.stop(deadline) ?? true
+    await declared
+    return isDrained
   }
   return {
     scheduler: {
@@ -75,6 +80,8 @@ export function createScheduler (deps: SchedulerDeps): OwnedScheduler {
     async start () {
       jobs.close()
       await reconciling.start()
+    },
+    async work () {
       if (!isWorker || stopped !== null) return
       working = openWorking({ ...deps, jobs, claiming: createClaiming({ pool, observer: deps.observer }), worker: `${hostname()}:${process.pid}` })
       await working

@@ -60,6 +60,7 @@ export async function createTicker (deps: TickerDeps): Promise<Ticker> {
     if (await isRight(queue, tick, offset)) return false
     return await withLock(connection, lockKey, async () => {
       if (await isRight(queue, tick, offset)) return false
+      await queue.removeJobScheduler(id) // an upsert alone would keep a next tick that is hours ahead
       await queue.upsertJobScheduler(id, { every: tick, offset }, { name: id, opts: { removeOnComplete: true, removeOnFail: true } })
       log.info({ tick, offset }, 'the ticker of the scheduler was set up')
       return true
@@ -95,9 +96,10 @@ async function runTick (onTick: TickerDeps['onTick'], signal: AbortSignal, log: 
   }
 }
 
+/** Nor is one right that comes too late: a process whose clock is ahead has written it, and may have died since. */
 async function isRight (queue: Queue, tick: number, offset: number): Promise<boolean> {
   const found = await queue.getJobScheduler(id)
-  return found !== undefined && found.every === tick && found.offset === offset && (found.next ?? 0) > Date.now() - tick - overdue
+  return found !== undefined && found.every === tick && found.offset === offset && Math.abs((found.next ?? 0) - Date.now()) < tick + overdue
 }
 
 /** False when somebody else has it. */

@@ -2,11 +2,13 @@ import type { Pool } from 'pg'
 import type { Claiming } from './claiming.js'
 import { createExecutor } from './executor.js'
 import type { Jobs } from './jobs.js'
+import { createLedger } from './ledger.js'
 import type { Observer } from './observer.js'
 import { openQueue, runsQueue } from './queues.js'
 import type { QueueDeps } from './queues.js'
 import { createRelay } from './relay.js'
 import { createTicker } from './ticker.js'
+import { withinTime } from '../within-time.js'
 
 /** Schedules of one claim, and runs of one relay. */
 const batch = 1_000
@@ -22,6 +24,8 @@ export interface WorkingDeps extends QueueDeps {
   concurrency: number
   /** ms */
   lease: number
+  /** How long runs that have ended are kept, ms. */
+  retention: number
   jobs: Jobs
   claiming: Claiming
   /** What this process is called in the ledger. */
@@ -34,7 +38,8 @@ export interface Working {
 
 /** What a worker does: it takes its turn at the ticks of the cluster, and runs jobs. */
 export async function openWorking (deps: WorkingDeps): Promise<Working> {
-  const { pool, log, jobs, claiming, redis, prefix, tick } = deps
+  const { pool, log, jobs, claiming, redis, prefix, tick, retention } = deps
+  const ledger = createLedger(pool)
   const runs = await openQueue(runsQueue, { redis, prefix, log })
   const relay = createRelay({ pool, queue: runs.queue, log })
   const executor = createExecutor({ ...deps, jobOf: jobs.of, onPending: relay.wake })
@@ -47,13 +52,14 @@ export async function openWorking (deps: WorkingDeps): Promise<Working> {
       if (claimed === 0 && relayed < batch) break // a claim that was cut short by its budget has claimed less than there is
     } while (!signal.aborted)
     await relay.repair()
+    await ledger.prune(retention, batch)
   }
   executor.start()
   ticker.start()
   return {
     async stop (deadline) {
       const [, isDrained] = await Promise.all([ticker.stop(Math.min(tickEnd, deadline)), executor.stop(deadline)])
-      await relay.close()
+      await withinTime(relay.close(), tickEnd)
       await runs.close()
       return isDrained
     }

@@ -8,9 +8,9 @@ const job = 'idempotency.cleanup'
 
 async function admin (t: Parameters<typeof build>[0], changes = {}) {
   const app = await build(t, { ADMIN_TOKEN: token, ...changes })
-  return async (method: 'GET' | 'POST', path: string, payload?: object) => {
-    const answer = await app.inject({ method, url: url + path, headers: { authorization: `Bearer ${token}` }, ...(payload === undefined ? {} : { payload }) })
-    return { status: answer.statusCode, body: answer.json() as Record<string, unknown> & { jobs: object[], runs: Array<{ id: string, state: string }> } }
+  return async (method: 'GET' | 'POST', path: string, payload?: object, headers: Record<string, string> = {}) => {
+    const answer = await app.inject({ method, url: url + path, headers: { authorization: `Bearer ${token}`, ...headers }, ...(payload === undefined ? {} : { payload }) })
+    return { status: answer.statusCode, body: answer.json() as Record<string, unknown> & { id: string, jobs: object[], runs: Array<{ id: string, state: string }> } }
   }
 }
 
@@ -32,8 +32,20 @@ await t.test('an administrator sees the jobs, runs one now, pauses and resumes i
 await t.test('a job that is not there is 404, and bad input 400', async (t) => {
   const ask = await admin(t)
   for (const [path, payload] of [['run'], ['pause', { reason: 'x' }], ['resume']] as const) t.match(await ask('POST', `/nothing/${path}`, payload), { status: 404, body: { code: 'FST_API_JOB_UNKNOWN' } })
+  t.match(await ask('GET', '/nothing/runs'), { status: 404, body: { code: 'FST_API_JOB_UNKNOWN' } })
+  for (const [method, path] of [['GET', 'runs'], ['POST', 'run'], ['POST', 'resume']] as const) for (const name of ['%00', 'a%00', 'a%20b', 'a'.repeat(101)]) t.equal((await ask(method, `/${name}/${path}`)).status, 400, `${name}/${path}`)
   for (const query of ['?limit=0', '?limit=1e1', '?before=x', '?page=1']) t.equal((await ask('GET', `/${job}/runs${query}`)).status, 400, query)
-  for (const payload of [{}, { reason: '' }, { reason: ' ' }, { reason: 'x', by: 'me' }]) t.equal((await ask('POST', `/${job}/pause`, payload)).status, 400, JSON.stringify(payload))
+  for (const payload of [{}, { reason: '' }, { reason: ' ' }, { reason: 'x', by: 'me' }, { reason: 'x\0' }]) t.equal((await ask('POST', `/${job}/pause`, payload)).status, 400, JSON.stringify(payload))
+})
+
+await t.test('a run that is asked for twice with one key is one run', async (t) => {
+  const ask = await admin(t)
+  const [first, second] = [await ask('POST', `/${job}/run`, undefined, { 'idempotency-key': 'k-1' }), await ask('POST', `/${job}/run`, undefined, { 'idempotency-key': 'k-1' })]
+  t.equal(first.status, 202)
+  t.equal(second.status, 202)
+  t.equal(second.body.id, first.body.id)
+  t.equal((await ask('GET', `/${job}/runs`)).body.runs.length, 1)
+  t.equal((await ask('POST', `/${job}/run`, undefined, { 'idempotency-key': 'k '.repeat(3) })).status, 400)
 })
 
 await t.test('without the token nothing is told or done', async (t) => {

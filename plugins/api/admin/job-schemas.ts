@@ -15,7 +15,7 @@ const run = {
   error: nullable(Type.String())
 }
 
-export const JobParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 100 }) })
+export const JobParams = Type.Object({ name: Type.String({ pattern: '^[\\w.-]{1,100}$' }) })
 
 export const RunsQuery = Type.Object({
   // Text, because nothing is coerced: `limit=1e1` is a mistake.
@@ -23,7 +23,11 @@ export const RunsQuery = Type.Object({
   before: Type.Optional(Type.String({ pattern: '^\\d{1,18}$', description: 'Id of the last run of the page before' }))
 }, { additionalProperties: false })
 
-export const PauseBody = Type.Object({ reason: Type.String({ minLength: 1, maxLength: 1_000, pattern: '\\S' }) }, { additionalProperties: false })
+export const PauseBody = Type.Object({ reason: Type.String({ minLength: 1, maxLength: 1_000, pattern: '^[^\\0]*[^\\0\\s][^\\0]*$' }) }, { additionalProperties: false })
+
+export const RunHeaders = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({ pattern: '^[!-~]{1,255}$', description: 'However often a run is asked for with it, it is one run' }))
+})
 
 export const JobsBody = Type.Object({
   jobs: Type.Array(Type.Object({

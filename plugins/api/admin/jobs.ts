@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { FST_API_JOB_UNKNOWN } from '../errors.js'
 import { NoQuery, problems } from '../schemas.js'
-import { JobParams, JobsBody, PauseBody, PausedBody, ResumedBody, RunsBody, RunsQuery, TriggeredBody } from './job-schemas.js'
+import { JobParams, JobsBody, PauseBody, PausedBody, ResumedBody, RunsBody, RunHeaders, RunsQuery, TriggeredBody } from './job-schemas.js'
 
 const common = { tags: ['admin'], security: [{ admin: [] }] }
 
-/** They need no key, and they must work while the keys' store does not. */
+/** They must work while the store of the keys does not: of a run the ledger remembers the key. */
 const config = { idempotency: false } as const
 
 const iso = (date: Date): string => date.toISOString()
@@ -36,15 +36,18 @@ const jobs: FastifyPluginAsyncTypebox = async (fastify) => {
   }))
 
   fastify.get('/:name/runs', {
-    schema: { ...common, summary: 'Runs of a job, newest first', params: JobParams, querystring: RunsQuery, response: { 200: RunsBody, ...problems(400, 401, 503) } }
-  }, async ({ params: { name }, query: { limit, before } }) => ({
-    runs: (await scheduler.runs(name, { limit: Number(limit), ...(before === undefined ? {} : { before }) })).map((run) => ({ ...withTimes(run), dueAt: iso(run.dueAt) }))
-  }))
+    schema: { ...common, summary: 'Runs of a job, newest first', params: JobParams, querystring: RunsQuery, response: { 200: RunsBody, ...problems(400, 401, 404, 503) } }
+  }, async ({ params: { name }, query: { limit, before } }) => {
+    const runs = await scheduler.runs(name, { limit: Number(limit), ...(before === undefined ? {} : { before }) })
+    const isKnown = runs.length > 0 || (await scheduler.list()).some((job) => job.name === name)
+    return { runs: known(isKnown ? runs : null, name).map((run) => ({ ...withTimes(run), dueAt: iso(run.dueAt) })) }
+  })
 
   fastify.post('/:name/run', {
     config,
-    schema: { ...common, summary: 'Run a job now', params: JobParams, querystring: NoQuery, response: { 202: TriggeredBody, ...problems(400, 401, 404, 503) } }
-  }, async ({ params: { name } }, reply) => await reply.code(202).send(known(await scheduler.trigger(name), name)))
+    schema: { ...common, summary: 'Run a job now', params: JobParams, headers: RunHeaders, querystring: NoQuery, response: { 202: TriggeredBody, ...problems(400, 401, 404, 422, 503) } }
+  }, async ({ params: { name }, headers: { 'idempotency-key': requestId } }, reply) =>
+    await reply.code(202).send(known(await scheduler.trigger(name, requestId === undefined ? {} : { requestId }), name)))
 
   fastify.post('/:name/pause', {
     config,

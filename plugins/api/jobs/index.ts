@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { createCleanup } from '../../../services/idempotency/cleanup.js'
+import { longestTimer } from '../../../services/options.js'
 
 export interface JobsOptions {
   /** ms */
@@ -12,7 +13,7 @@ export interface JobsOptions {
 /** What the reference server does by itself. */
 const jobs: FastifyPluginAsync<JobsOptions> = async (fastify, { cleanupInterval, cleanupDelay }) => {
   const cleanup = createCleanup({ postgres: fastify.pg, log: fastify.log })
-  fastify.scheduler.define({ name: 'idempotency.cleanup', every: cleanupInterval, startDelay: cleanupDelay, retries: 3, interruptible: true }, async ({ signal, progress }) => {
+  fastify.scheduler.define({ name: 'idempotency.cleanup', every: cleanupInterval, startDelay: cleanupDelay, timeout: longestTimer, retries: 3, interruptible: true }, async ({ signal, progress }) => {
     await cleanup.run(signal, progress)
     signal.throwIfAborted() // what is left is for the next process
   })

@@ -72,13 +72,13 @@ CREATE INDEX "scheduler_runs_pending_idx" ON "scheduler_runs"("due_at") WHERE (s
 CREATE INDEX "scheduler_runs_active_idx" ON "scheduler_runs"("schedule_id", "id") WHERE (state = 'waiting' OR state = 'pending' OR state = 'enqueued' OR state = 'running');
 
 -- CreateIndex
+CREATE INDEX "scheduler_runs_finished_idx" ON "scheduler_runs"("finished_at") WHERE (finished_at IS NOT NULL);
+
+-- CreateIndex
 CREATE INDEX "scheduler_runs_name_owner_id_idx" ON "scheduler_runs"("name", "owner", "id" DESC);
 
 -- CreateIndex
 CREATE UNIQUE INDEX "scheduler_runs_tick_key" ON "scheduler_runs"("schedule_id", "tick") WHERE (kind = 'tick');
-
--- AddForeignKey
-ALTER TABLE "scheduler_runs" ADD CONSTRAINT "scheduler_runs_schedule_id_fkey" FOREIGN KEY ("schedule_id") REFERENCES "schedules"("id") ON DELETE SET NULL ON UPDATE CASCADE;
 
 -- By hand: Prisma's schema language has none. Grows with every start of any run. No CACHE: a later start has to have a larger number.
 CREATE SEQUENCE "scheduler_fences";

@@ -135,7 +135,7 @@ await test('Eight processes that boot together make one row each, and lose no ti
 await test('Only what nobody has declared for the grace is removed, and nothing of users', async (t) => {
   const pool = await testPool(t)
   await declare(pool, { name: 'gone', every: hour }, { name: 'kept', every: hour }, { name: 'recent', every: hour }, { name: 'running', every: hour })
-  await createOwners({ pool }).forOwner('someone').upsert({ name: 'gone', every: hour })
+  await createOwners({ pool, check: () => {} }).forOwner('someone').upsert({ name: 'gone', every: hour })
   await pool.query("UPDATE schedules SET seen_at = now() - interval '15 days' WHERE name <> 'recent'")
   await createDefinitions({ pool }).see([toDefinition({ name: 'running', every: hour })])
   const { removed } = await declare(pool, { name: 'kept', every: hour })

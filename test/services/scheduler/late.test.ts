@@ -30,6 +30,14 @@ await test('What becomes of late ticks is up to the catch-up policy', async (t) 
   }
 })
 
+await test('Ticks that are all caught up with wait for each other, where they would skip each other', async (t) => {
+  const pool = await testPool(t)
+  await addDue(pool, (['skip', 'bufferOne', 'bufferAll', 'cancelOther'] as const).map((overlap) => ({ name: overlap, every: hour, overlap, catchUp: { policy: 'all', window: 4.5 * hour } })), 2.5 * hour)
+  await createClaiming({ pool }).claim(10)
+  for (const name of ['skip', 'bufferOne', 'bufferAll']) t.same(await statesOf(pool, name), ['pending', 'waiting', 'waiting'], name)
+  t.same(await statesOf(pool, 'cancelOther'), ['cancelled', 'cancelled', 'pending'])
+})
+
 await test('Ticks that are late by seconds run whatever the policy is', async (t) => {
   const pool = await testPool(t)
   await addDue(pool, (['none', 'latest', 'all'] as const).map((policy) => ({ name: policy, every: 1_000, overlap: 'allow', catchUp: { policy } })), 3_500)

@@ -61,16 +61,6 @@ await t.test('the oldest run of a schedule that nothing holds back is let go, an
   t.match(await Promise.all([held, first, second].map((id) => runOf(pool, id))), [{ state: 'waiting' }, { state: 'pending' }, { state: 'waiting' }])
 })
 
-await t.test('runs that are held back end with their schedule', async (t) => {
-  const { pool, node } = await setUp(t)
-  const { relay } = await node(idle)
-  const schedule = await insertSchedule(pool)
-  const id = await insertRun(pool, { schedule, state: 'waiting' })
-  await pool.query('DELETE FROM schedules')
-  t.match(await relay.repair(), { dropped: 1 })
-  t.match(await runOf(pool, id), { state: 'cancelled', error: 'its schedule was removed' })
-})
-
 await t.test('with Redis away a relay fails at once, and nothing is lost', async (t) => {
   const server = await ownRedis(t)
   const { pool, node } = await setUp(t, { redisUrl: server.url })

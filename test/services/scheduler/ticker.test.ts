@@ -73,6 +73,18 @@ await t.test('looking after the ticker at the very tick loses none', async (t) =
   t.ok(jobs.every((at, index) => at === (jobs[0] ?? 0) + index * 500), `each came once: ${jobs.join()}`)
 })
 
+await t.test('a next tick that a process with a fast clock has written, which died, is set anew', async (t) => {
+  const { queue, ticks, ticker } = await cluster(t)
+  const own = await ticker()
+  await queue.upsertJobScheduler('tick', { every: 500, offset: 50, startDate: Date.now() + 3_600_000 }, { name: 'tick' })
+  t.ok(((await queue.getJobScheduler('tick'))?.next ?? 0) > Date.now() + 3_000_000)
+  t.equal(await own.check(), true)
+  t.equal(await own.check(), false)
+  own.start()
+  await until('it ticks', () => ticks.length >= 3)
+  t.equal(await queue.getDelayedCount(), 1)
+})
+
 await t.test('a process that starts when a tick is overdue does not delete it', async (t) => {
   const { prefix, redis, queue, ticks, ticker } = await cluster(t)
   await (await ticker()).check()

@@ -1,0 +1,28 @@
+import { LRUCache } from 'lru-cache'
+import type { Log } from '../log.js'
+import type { BegunRun, Ledger } from './ledger.js'
+
+export interface RefusingDeps {
+  ledger: Pick<Ledger, 'refuse'>
+  log: Log
+  /** When a refused run is offered again for the first time, ms. It doubles with each offer. */
+  delay: number
+}
+
+/** During a deployment another process has the job; a job that was removed from the code is offered every 5 min, ms. */
+const maxDelay = 300_000
+/** So often, a day and more: then nobody will ever have it. */
+const maxOffers = 300
+/** One line a minute for each job, ms. */
+const quiet = 60_000
+
+/** Gives runs back whose job this process does not have. Answers the run when it is dead. */
+export function createRefusing ({ ledger, log, delay }: RefusingDeps): (id: string, job: string) => Promise<BegunRun | null> {
+  const told = new LRUCache<string, true>({ max: 1_000, ttl: quiet })
+  return async (id, job) => {
+    if (!told.has(job)) log.warn({ run: id, job }, 'a run has no handler in this process: it goes back for another one')
+    told.set(job, true, { noUpdateTTL: true })
+    const row = await ledger.refuse(id, { delay, maxDelay, maxOffers })
+    return row?.state === 'dead' ? { ...row, state: 'dead' } : null
+  }
+}
