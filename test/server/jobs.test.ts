@@ -33,7 +33,7 @@ await t.test('a job that is not there is 404, and bad input 400', async (t) => {
   const ask = await admin(t)
   for (const [path, payload] of [['run'], ['pause', { reason: 'x' }], ['resume']] as const) t.match(await ask('POST', `/nothing/${path}`, payload), { status: 404, body: { code: 'FST_API_JOB_UNKNOWN' } })
   t.match(await ask('GET', '/nothing/runs'), { status: 404, body: { code: 'FST_API_JOB_UNKNOWN' } })
-  for (const [method, path] of [['GET', 'runs'], ['POST', 'run'], ['POST', 'resume']] as const) for (const name of ['%00', 'a%00', 'a%20b', 'a'.repeat(101)]) t.equal((await ask(method, `/${name}/${path}`)).status, 400, `${name}/${path}`)
+  for (const [method, path] of [['GET', 'runs'], ['POST', 'run'], ['POST', 'resume']] as const) for (const name of ['%00', 'a%00', 'a%20b']) t.equal((await ask(method, `/${name}/${path}`)).status, 400, `${name}/${path}`)
   for (const query of ['?limit=0', '?limit=1e1', '?before=x', '?page=1']) t.equal((await ask('GET', `/${job}/runs${query}`)).status, 400, query)
   for (const payload of [{}, { reason: '' }, { reason: ' ' }, { reason: 'x', by: 'me' }, { reason: 'x\0' }]) t.equal((await ask('POST', `/${job}/pause`, payload)).status, 400, JSON.stringify(payload))
 })

@@ -18,7 +18,8 @@ await t.test('a wrong option of the plugin fails the boot', async (t) => {
     [{ lease: 10 }, 'option `lease` must be an integer from 1000 to 2147483647 (ms), got `10` (number)'],
     [{ redis: prefixed }, 'option `redis` must be an ioredis client without `keyPrefix`, got an object'],
     [{ postgres: undefined }, 'option `postgres` must be a pg.Pool, got nothing'],
-    [{ interval: 1 }, 'option `interval` is not known, expected one of redis, postgres, prefix, roles, tick, concurrency, lease, closeTimeout, metrics']
+    [{ interval: 1 }, 'option `interval` is not known, expected one of redis, postgres, prefix, roles, tick, concurrency, lease, retention, closeTimeout, metrics'],
+    [{ retention: 0 }, 'option `retention` must be an integer from 60000 to 316224000000 (ms), got `0` (number)']
   ]
   for (const [options, message] of cases) {
     const app = Fastify()

@@ -47,10 +47,8 @@ await t.test('a run whose lease is lost, and which nobody has taken, has not fai
   })
   const end = performance.now() + 500
   while (performance.now() < end); // the process is blocked for longer than its lease
-  t.match(await reach(pool, id, 'pending'), { starts: 1, failures: 0, error: /lost/ })
-  t.match(reasons, [{ code: 'FST_SCHEDULER_RUN_LOST' }])
-  await relay.relay(1)
   t.match(await reach(pool, id, 'done'), { starts: 2, failures: 0 })
+  t.match(reasons, [{ code: 'FST_SCHEDULER_RUN_LOST' }])
 })
 
 await t.test('a run whose job nobody has is offered ever more rarely, said in the log, and dead at last', async (t) => {

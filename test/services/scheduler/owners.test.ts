@@ -87,7 +87,7 @@ await test('A job that nobody has, and a payload that does not fit it, are refus
 await test('Wrong options and owners are refused', async (t) => {
   const { forOwner } = createOwners({ pool: await testPool(t), check: () => {} })
   await t.rejects(forOwner('ann').upsert({ name: 'x', cron: `* * * * ${'1,'.repeat(1_000)}1` }), { message: /256 characters at most, got/ })
-  await t.rejects(forOwner('ann').upsert({ name: 'x', every: 1_000, jitter: 2_000 }), { message: /^schedule `x`: option `jitter` must be `every` \(1000\) at most, got 2000/ })
+  await t.rejects(forOwner('ann').upsert({ name: 'x', every: 1_000, jitter: 2_000 }), { message: /^schedule `x`: option `jitter` must be `every` \(1000\) at most, got / })
   await t.rejects(forOwner('ann').upsert({ name: 'x', cron: '* * * *' }), { code: 'FST_SCHEDULER_OPTION_INVALID', message: /^schedule `x`: option `cron` must be/ })
   for (const owner of ['', 'a\0', 'a'.repeat(256), 7 as unknown as string]) t.throws(() => forOwner(owner), { code: 'FST_SCHEDULER_OPTION_INVALID', message: /^an owner must be a string of 1 to 255 characters/ })
 })
