@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
+import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import lifecycle from '../../../plugins/lifecycle/index.js'
 import type { LifecycleOptions } from '../../../plugins/lifecycle/index.js'
 import { until } from '../../helper.js'
 
@@ -77,4 +80,18 @@ export async function connectTo (t: Test, port: number, text = ''): Promise<net.
   socket.on('error', () => {}) // the server may cut it off
   if (text !== '') socket.write(text)
   return socket
+}
+
+/** An application in this process, closed with the test. */
+export async function build (t: Test, options: LifecycleOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify({ return503OnClosing: false, keepAliveTimeout: 72_000 })
+  t.teardown(() => app.close())
+  await app.register(lifecycle, options)
+  return app
+}
+
+/** Its port. */
+export async function listen (app: FastifyInstance): Promise<number> {
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return (app.server.address() as net.AddressInfo).port
 }
