@@ -50,10 +50,10 @@ function createInstruments (registry: Registry): Instruments {
   return {
     sources,
     observer: {
-      started ({ name, kind, starts, lag }) { if (kind === 'tick' && starts === 1) lags(name)(lag / 1_000) },
+      started ({ name, kind, lag }) { if (kind === 'tick' && lag !== null) lags(name)(lag / 1_000) },
       ended ({ name }, result, ms) {
         ended.inc({ schedule: name, result })
-        durations(name)(ms / 1_000)
+        if (ms !== null) durations(name)(ms / 1_000)
       },
       recorded (name, state, count) { if (state === 'missed') missed.inc({ schedule: name }, count) }
     }

@@ -17,14 +17,14 @@ UPDATE scheduler_runs AS run SET
   error = CASE verdict.state WHEN 'dead' THEN 'it was started ' || starts || ' times and never came to an end; the last error: ' || coalesce(error, 'none') ELSE error END
 FROM (
   SELECT id, CASE WHEN cancel_requested THEN 'cancelled' WHEN starts >= $2 THEN 'dead' ELSE 'running' END AS state,
-    CASE WHEN cancel_requested OR starts >= $2 THEN 0 ELSE 1 END AS counted
+    CASE WHEN cancel_requested OR starts >= $2 THEN 0 ELSE 1 END AS counted, started_at IS NULL AS is_first
   FROM scheduler_runs
   WHERE id = $1::bigint AND (state = 'enqueued' OR state = 'running' AND lease_until < now())
   FOR UPDATE
 ) AS verdict
 WHERE run.id = verdict.id
 RETURNING run.id::text, run.name, run.owner, run.kind, run.tick, run.state, run.payload, run.starts, run.failures, run.fence::text, run.schedule_id::text AS "scheduleId",
-  extract(epoch FROM now() - run.tick)::float8 * 1000 AS lag, run.error`
+  CASE WHEN verdict.is_first THEN extract(epoch FROM now() - run.tick)::float8 * 1000 END AS lag, run.error`
 
 /** Input: $1 id, $2 delay (ms). Nobody in this process can run it, or nobody any more. */
 export const release = `
