@@ -1,6 +1,8 @@
 import t from 'tap'
+import { buildServer } from '../../server.js'
+import { loadConfig } from '../../services/config/index.js'
 import { until } from '../helper.js'
-import { build } from './helper.js'
+import { build, jwtSecret, testEnvironment } from './helper.js'
 
 const token = 'a-token-that-is-only-used-in-tests'
 const url = '/api/v1/admin/jobs'
@@ -42,6 +44,13 @@ await t.test('without the token nothing is told or done', async (t) => {
     t.equal((await app.inject({ method, url: url + path })).statusCode, 401)
   }
   t.strictSame(await app.scheduler.runs(job), [])
+})
+
+await t.test('a wrong interval or delay of the clean-up fails the boot', async (t) => {
+  const { databaseUrl = '', redisUrl = '', ...config } = loadConfig(await testEnvironment(t))
+  const start = (changes: object) => buildServer({ ...config, databaseUrl, redisUrl, jwtSecret, ...changes })
+  await t.rejects(start({ idempotencyCleanupIntervalMs: 999 }), { message: `schedule \`${job}\`: option \`every\` must be an integer from 1000 to 2147483647 (ms), got \`999\` (number)` })
+  await t.rejects(start({ idempotencyCleanupDelayMs: -1 }), { message: `schedule \`${job}\`: option \`startDelay\` must be an integer from 0 to 2147483647 (ms), got \`-1\` (number)` })
 })
 
 await t.test('the clean-up deletes what is expired, after its delay, and is counted', async (t) => {
