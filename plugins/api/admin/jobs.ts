@@ -36,10 +36,13 @@ const jobs: FastifyPluginAsyncTypebox = async (fastify) => {
   }))
 
   fastify.get('/:name/runs', {
-    schema: { ...common, summary: 'Runs of a job, newest first', params: JobParams, querystring: RunsQuery, response: { 200: RunsBody, ...problems(400, 401, 503) } }
-  }, async ({ params: { name }, query: { limit, before } }) => ({
-    runs: (await scheduler.runs(name, { limit: Number(limit), ...(before === undefined ? {} : { before }) })).map((run) => ({ ...withTimes(run), dueAt: iso(run.dueAt) }))
-  }))
+    schema: { ...common, summary: 'Runs of a job, newest first', params: JobParams, querystring: RunsQuery, response: { 200: RunsBody, ...problems(400, 401, 404, 503) } }
+  }, async ({ params: { name }, query: { limit, before } }) => {
+    const runs = await scheduler.runs(name, { limit: Number(limit), ...(before === undefined ? {} : { before }) })
+    // One that is declared no more still has a history.
+    if (runs.length === 0 && !(await scheduler.list()).some((job) => job.name === name)) throw new FST_API_JOB_UNKNOWN(name)
+    return { runs: runs.map((run) => ({ ...withTimes(run), dueAt: iso(run.dueAt) })) }
+  })
 
   fastify.post('/:name/run', {
     config,
