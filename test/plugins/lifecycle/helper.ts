@@ -72,6 +72,18 @@ export async function spawnApp (t: Test, settings: AppSettings = {}): Promise<Ap
   return app
 }
 
+/** A client that has upgraded its connection and then stops for good: it answers nothing, and closes nothing. */
+export async function freezeUpgraded (t: Test, port: number): Promise<void> {
+  const program = `const socket = require('node:net').connect({ port: ${port}, host: '127.0.0.1', allowHalfOpen: true })
+    socket.on('connect', () => socket.write('GET /ws HTTP/1.1\\r\\nHost: a\\r\\nConnection: Upgrade\\r\\nUpgrade: raw\\r\\n\\r\\n'))
+    socket.once('data', (data) => process.send(String(data)))`
+  const client = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  t.teardown(() => { client.kill('SIGKILL') })
+  const [answer] = await once(client, 'message') as [string]
+  if (!answer.includes('101 Switching Protocols')) throw new Error(answer)
+  client.kill('SIGSTOP')
+}
+
 /** A raw connection. It is ended with the test. */
 export async function connectTo (t: Test, port: number, text = ''): Promise<net.Socket> {
   const socket = net.connect(port, '127.0.0.1')
