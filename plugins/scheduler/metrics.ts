@@ -13,6 +13,11 @@ export interface Metrics {
   watch: (overview: Overview) => () => void
 }
 
+interface Shown {
+  labels: Record<string, string>
+  value: number
+}
+
 interface Instruments {
   observer: Metrics['observer']
   sources: Set<Overview>
@@ -45,10 +50,10 @@ function createInstruments (registry: Registry): Instruments {
   return {
     sources,
     observer: {
-      started ({ name, kind, starts, lag }) { if (kind === 'tick' && starts === 1) lags(name)(lag / 1_000) },
+      started ({ name, kind, lag }) { if (kind === 'tick' && lag !== null) lags(name)(lag / 1_000) },
       ended ({ name }, result, ms) {
         ended.inc({ schedule: name, result })
-        durations(name)(ms / 1_000)
+        if (ms !== null) durations(name)(ms / 1_000)
       },
       recorded (name, state, count) { if (state === 'missed') missed.inc({ schedule: name }, count) }
     }
@@ -66,20 +71,21 @@ function series (prepare: (labels: { schedule: string }) => (seconds: number) =>
 }
 
 function addGauges (registry: Registry, sources: ReadonlySet<Overview>): void {
-  const add = (name: string, help: string, labelNames: string[], collect: (gauge: Gauge, overview: Overview) => Promise<void>): void => {
+  addGauge({ name: 'scheduler_overdue', help: 'Schedules with a tick that nobody has claimed for 10 s', labelNames: ['schedule'] }, async (overview) =>
+    [...await overview.overdue()].map(([schedule, value]) => ({ labels: { schedule }, value })))
+  addGauge({ name: 'scheduler_queue_depth', help: 'Runs that are due and not begun', labelNames: [] }, async (overview) => [{ labels: {}, value: await overview.queued() }])
+
+  function addGauge (config: { name: string, help: string, labelNames: string[] }, read: (overview: Overview) => Promise<Shown[]>): void {
     registry.registerMetric(new Gauge({
-      name,
-      help,
-      labelNames,
+      ...config,
       registers: [],
       async collect () {
-        this.reset()
-        for (const overview of sources) await collect(this, overview).catch(() => {}) // Postgres is away: no value says so, and the other metrics are wanted
+        // Postgres is away: no value says so, and the other metrics are wanted.
+        const shown = await Promise.all([...sources].map((overview) => read(overview).catch(() => [])))
+        if (config.labelNames.length === 0) this.remove() // which `reset` sets to 0
+        else this.reset()
+        for (const { labels, value } of shown.flat().sort((a, b) => a.value - b.value)) this.set(labels, value) // the worst of the clusters stays
       }
     }))
   }
-  add('scheduler_overdue', 'Schedules with a tick that nobody has claimed for 10 s', ['schedule'], async (gauge, overview) => {
-    for (const [schedule, count] of await overview.overdue()) gauge.set({ schedule }, count)
-  })
-  add('scheduler_queue_depth', 'Runs that are due and not begun', [], async (gauge, overview) => { gauge.set(await overview.queued()) })
 }

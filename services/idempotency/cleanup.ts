@@ -1,6 +1,8 @@
 import { queryOf } from '../database/query.js'
 import type { PgLike, PrismaLike } from '../database/query.js'
 import type { Log } from '../log.js'
+import { between, invalidOption, isObject, longestTimer } from '../options.js'
+import type { Rules } from '../options.js'
 import { pause as pauseFor } from '../pause.js'
 import { deleteExpired } from './stores/postgres-sql.js'
 
@@ -32,8 +34,23 @@ export interface Cleanup {
   run: (signal: AbortSignal, progress?: (deleted: number) => void) => Promise<number>
 }
 
-/** Expired records are replaced or not found by themselves; this takes back their room. */
-export function createCleanup ({ postgres, log, batchSize = 1_000, pause = 100 }: CleanupOptions): Cleanup {
+const rules: Rules<CleanupOptions> = {
+  postgres: { expected: 'a pg.Pool or a Prisma client', accepts: (value) => isObject(value) && ('query' in value || '$queryRawUnsafe' in value) },
+  log: { expected: 'a log', accepts: isObject },
+  /** A larger one would keep its locks for seconds. */
+  batchSize: between(1, 100_000, 'records'),
+  pause: between(0, longestTimer, 'ms')
+}
+
+/**
+ * Expired records are replaced or not found by themselves; this takes back their room.
+ *
+ * @throws TypeError that says which option is wrong
+ */
+export function createCleanup (options: CleanupOptions): Cleanup {
+  const problem = invalidOption(options, rules)
+  if (problem !== null) throw new TypeError(problem)
+  const { postgres, log, batchSize = 1_000, pause = 100 } = options
   const query = queryOf(postgres)
   const deleteBatch = async (): Promise<number> => {
     const [row] = await query(deleteExpired, [batchSize]) as Array<{ deleted: number }>

@@ -82,7 +82,7 @@ export function createExecutor (deps: ExecutorDeps): Executor {
   /** Of one that is not started: why. */
   async function over (row: BegunRun | null): Promise<void> {
     if (row === null || row.state === 'running') return
-    report(deps, row, row.state, 0)
+    report(deps, row, row.state, null)
     await writer.letGo(row.scheduleId)
   }
   return {
@@ -132,7 +132,7 @@ async function outcome (started: Running, job: RunnableJob, { log, observer, ran
   return await execute(started, job, log, random)
 }
 
-function report ({ log, observer }: ExecutorDeps, row: BegunRun, result: Result, ms: number, ending?: Ending): void {
+function report ({ log, observer }: ExecutorDeps, row: BegunRun, result: Result, ms: number | null, ending?: Ending): void {
   observer?.ended(row, result, ms)
   const fields = { run: row.id, job: row.name, attempt: row.starts, error: ending?.error ?? row.error }
   if (result === 'dead') log.error(fields, 'a run is dead')

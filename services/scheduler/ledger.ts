@@ -15,8 +15,8 @@ export interface BegunRun {
   failures: number
   fence: string
   scheduleId: string | null
-  /** From the nominal instant to the start, ms, by the clock of the database. */
-  lag: number
+  /** From the nominal instant to the start, ms, by the clock of the database. Null: it was started before, even if that was interrupted. */
+  lag: number | null
   error: string | null
 }
 

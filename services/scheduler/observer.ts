@@ -7,7 +7,8 @@ export type Result = typeof results[number]
 /** What metrics are told. */
 export interface Observer {
   started: (run: BegunRun) => void
-  ended: (run: BegunRun, result: Result, ms: number) => void
+  /** `ms` since the start; null: it was not started. */
+  ended: (run: BegunRun, result: Result, ms: number | null) => void
 }
 
 export const noObserver: Observer = { started () {}, ended () {} }

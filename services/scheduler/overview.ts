@@ -1,10 +1,14 @@
 import type { Pool } from 'pg'
+import { withinTime } from '../within-time.js'
 import * as sql from './overview-sql.js'
 
 /** A tick that nobody has claimed for so long, ms, is overdue: no process ticks. */
 const lateAfter = 10_000
 
-/** The state of the whole cluster, by the tables. */
+/** Who reads it waits no longer, ms: Prometheus gives up after 10 s, and loses all other metrics too. */
+const patience = 1_000
+
+/** The state of the whole cluster, by the tables. Rejects when Postgres is away or does not answer soon. */
 export interface Overview {
   /** How many schedules of each job are overdue. Those without are not in it. */
   overdue: () => Promise<Map<string, number>>
@@ -14,13 +18,23 @@ export interface Overview {
 
 export function createOverview (pool: Pool): Overview {
   return {
-    async overdue () {
+    overdue: patiently(async () => {
       const { rows } = await pool.query<{ name: string, count: number }>(sql.overdue, [lateAfter])
       return new Map(rows.map(({ name, count }) => [name, count]))
-    },
-    async queued () {
+    }),
+    queued: patiently(async () => {
       const { rows: [row] } = await pool.query<{ count: number }>(sql.queued)
       return row?.count ?? 0
-    }
+    })
+  }
+}
+
+/** Reads once at a time: where Postgres hangs that holds one connection, not one of each reader. */
+function patiently<T> (read: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | null = null
+  return async () => {
+    const answer = asked ??= read().finally(() => { asked = null })
+    if (await withinTime(answer, patience)) return await answer
+    throw new Error(`Postgres did not answer within ${patience} ms`)
   }
 }

@@ -1,8 +1,7 @@
 /* The life of one run: see relay-sql.ts for how it comes to be executed. A start has a fence, and every later write of it has to give that. */
 
 /** Of a row of scheduler_runs AS run. */
-const begun = `run.id::text, run.name, run.owner, run.kind, run.tick, run.state, run.payload, run.starts, run.failures, run.fence::text, run.schedule_id::text AS "scheduleId",
-  extract(epoch FROM now() - run.tick)::float8 * 1000 AS lag, run.error`
+const begun = 'run.id::text, run.name, run.owner, run.kind, run.tick, run.state, run.payload, run.starts, run.failures, run.fence::text, run.schedule_id::text AS "scheduleId", run.error'
 
 /**
  * Input: $1 id, $2 starts that are allowed, $3 worker, $4 lease (ms). Output: the row as started; its state is `running`, or else why it was not started.
@@ -21,13 +20,13 @@ UPDATE scheduler_runs AS run SET
   error = CASE verdict.state WHEN 'dead' THEN 'it was started ' || starts || ' times and never came to an end; the last error: ' || coalesce(error, 'none') ELSE error END
 FROM (
   SELECT id, CASE WHEN cancel_requested THEN 'cancelled' WHEN starts >= $2 THEN 'dead' ELSE 'running' END AS state,
-    CASE WHEN cancel_requested OR starts >= $2 THEN 0 ELSE 1 END AS counted
+    CASE WHEN cancel_requested OR starts >= $2 THEN 0 ELSE 1 END AS counted, started_at IS NULL AS is_first
   FROM scheduler_runs
   WHERE id = $1::bigint AND (state = 'enqueued' OR state = 'running' AND lease_until < now())
   FOR UPDATE
 ) AS verdict
 WHERE run.id = verdict.id
-RETURNING ${begun}`
+RETURNING ${begun}, CASE WHEN verdict.is_first THEN extract(epoch FROM now() - run.tick)::float8 * 1000 END AS lag`
 
 /** Input: $1 id. This process takes no more. */
 export const release = `
@@ -41,7 +40,7 @@ UPDATE scheduler_runs AS run SET
   finished_at = CASE WHEN enqueues < $4 THEN NULL ELSE now() END,
   error = CASE WHEN enqueues < $4 THEN error ELSE 'it was offered ' || enqueues || ' times, and no process had a handler for it' END
 WHERE id = $1::bigint AND state = 'enqueued'
-RETURNING ${begun}`
+RETURNING ${begun}, NULL AS lag`
 
 /** Input: $1 how long what has ended is kept (ms), $2 how many. Output: a row for each that was deleted. */
 export const prune = `

@@ -39,8 +39,9 @@ const jobs: FastifyPluginAsyncTypebox = async (fastify) => {
     schema: { ...common, summary: 'Runs of a job, newest first', params: JobParams, querystring: RunsQuery, response: { 200: RunsBody, ...problems(400, 401, 404, 503) } }
   }, async ({ params: { name }, query: { limit, before } }) => {
     const runs = await scheduler.runs(name, { limit: Number(limit), ...(before === undefined ? {} : { before }) })
-    const isKnown = runs.length > 0 || (await scheduler.list()).some((job) => job.name === name)
-    return { runs: known(isKnown ? runs : null, name).map((run) => ({ ...withTimes(run), dueAt: iso(run.dueAt) })) }
+    // One that is declared no more still has a history.
+    if (runs.length === 0 && !(await scheduler.list()).some((job) => job.name === name)) throw new FST_API_JOB_UNKNOWN(name)
+    return { runs: runs.map((run) => ({ ...withTimes(run), dueAt: iso(run.dueAt) })) }
   })
 
   fastify.post('/:name/run', {

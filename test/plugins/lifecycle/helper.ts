@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
+import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import lifecycle from '../../../plugins/lifecycle/index.js'
 import type { LifecycleOptions } from '../../../plugins/lifecycle/index.js'
 import { until } from '../../helper.js'
 
@@ -69,6 +72,18 @@ export async function spawnApp (t: Test, settings: AppSettings = {}): Promise<Ap
   return app
 }
 
+/** A client that has upgraded its connection and then stops for good: it answers nothing, and closes nothing. */
+export async function freezeUpgraded (t: Test, port: number): Promise<void> {
+  const program = `const socket = require('node:net').connect({ port: ${port}, host: '127.0.0.1', allowHalfOpen: true })
+    socket.on('connect', () => socket.write('GET /ws HTTP/1.1\\r\\nHost: a\\r\\nConnection: Upgrade\\r\\nUpgrade: raw\\r\\n\\r\\n'))
+    socket.once('data', (data) => process.send(String(data)))`
+  const client = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  t.teardown(() => { client.kill('SIGKILL') })
+  const [answer] = await once(client, 'message') as [string]
+  if (!answer.includes('101 Switching Protocols')) throw new Error(answer)
+  client.kill('SIGSTOP')
+}
+
 /** A raw connection. It is ended with the test. */
 export async function connectTo (t: Test, port: number, text = ''): Promise<net.Socket> {
   const socket = net.connect(port, '127.0.0.1')
@@ -77,4 +92,18 @@ export async function connectTo (t: Test, port: number, text = ''): Promise<net.
   socket.on('error', () => {}) // the server may cut it off
   if (text !== '') socket.write(text)
   return socket
+}
+
+/** An application in this process, closed with the test. */
+export async function build (t: Test, options: LifecycleOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify({ return503OnClosing: false, keepAliveTimeout: 72_000 })
+  t.teardown(() => app.close())
+  await app.register(lifecycle, options)
+  return app
+}
+
+/** Its port. */
+export async function listen (app: FastifyInstance): Promise<number> {
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return (app.server.address() as net.AddressInfo).port
 }

@@ -64,6 +64,20 @@ for (const [name, postgres] of [['pg', pool], ['Prisma', prisma]] as const) {
   })
 }
 
+await t.test('a wrong option is refused when it is made, not when it first runs', (t) => {
+  const cases: Array<[options: object, message: string]> = [
+    [{ batchSize: 0 }, 'option `batchSize` must be an integer from 1 to 100000 (records), got `0` (number)'],
+    [{ batchSize: '10' }, "option `batchSize` must be an integer from 1 to 100000 (records), got '10' (string)"],
+    [{ pause: -1 }, 'option `pause` must be an integer from 0 to 2147483647 (ms), got `-1` (number)'],
+    [{ pause: NaN }, 'option `pause` must be an integer from 0 to 2147483647 (ms), got `NaN` (number)'],
+    [{ postgres: null }, 'option `postgres` must be a pg.Pool or a Prisma client, got `null` (object)'],
+    [{ interval: 1 }, 'option `interval` is not known, expected one of postgres, log, batchSize, pause']
+  ]
+  for (const [options, message] of cases) t.throws(() => cleanup(options), new TypeError(message))
+  t.doesNotThrow(() => createCleanup({ postgres: pool, log: silentLog }))
+  t.end()
+})
+
 await t.test('claims and finished records of the store outlive it until they expire', async (t) => {
   const store = createPostgresStore({ postgres: pool })
   const [running, finished, expired] = [newClaim(), newClaim(), newClaim({ lease: 1, retention: 1 })]
