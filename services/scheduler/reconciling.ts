@@ -5,8 +5,6 @@ import { pause } from '../pause.js'
 import type { Definition } from './definition.js'
 import { createDefinitions } from './definitions.js'
 
-/** What a running process declares is seen again so often, ms: nobody takes it for an orphan. */
-const seeEvery = 3_600_000
 /** A database that is away at the start is asked again so soon, ms. */
 const retryAfter = 2_000
 
@@ -14,6 +12,11 @@ export interface ReconcilingDeps {
   pool: Pool
   log: Log
   definitions: () => Definition[]
+  /**
+   * What a running process declares is seen again so often, ms: nobody takes it for an orphan.
+   * @default 3_600_000
+   */
+  seeEvery?: number
 }
 
 export interface Reconciling {
@@ -23,7 +26,7 @@ export interface Reconciling {
 }
 
 /** Makes the table say what this process declares. */
-export function createReconciling ({ pool, log, definitions: defined }: ReconcilingDeps): Reconciling {
+export function createReconciling ({ pool, log, definitions: defined, seeEvery = 3_600_000 }: ReconcilingDeps): Reconciling {
   const definitions = createDefinitions({ pool })
   const stopping = new AbortController()
   let following: Promise<void> | null = null

@@ -103,16 +103,6 @@ await t.test('a payload that does not fit is dead at once, and the handler is no
   t.equal(calls, 1)
 })
 
-await t.test('a run of a job that this process does not have goes to one that has it, and never fails', async (t) => {
-  const { pool, node } = await setUp(t)
-  await node({ name: 'old', jobs: {}, executor: { unknownDelay: 100 } })
-  const id = await insertRun(pool)
-  await until('it was offered and put back', async () => (await runOf(pool, id)).enqueues >= 2)
-  t.match(await runOf(pool, id), { starts: 0, failures: 0 })
-  await node({ name: 'new', jobs: { job: { handler: () => {} } } })
-  t.match(await reach(pool, id, 'done'), { worker: 'new', starts: 1 })
-})
-
 await t.test('a run that takes too long is told so, and stays running until it has ended', async (t) => {
   const { pool, node } = await setUp(t)
   const ended = gate()

@@ -43,6 +43,7 @@ export interface Schedule {
   cron: string | null
   every_ms: number | null
   jitter_ms: number
+  payload: unknown
   /** Of the database. */
   now: Date
 }

@@ -8,6 +8,7 @@ import { silentLog } from '../../../services/log.js'
 import type { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { gate, testPrefix, testRedis, until } from '../../helper.js'
+import { activated, millisecondsOf } from './ticks.js'
 
 interface Cluster {
   prefix: string
@@ -36,15 +37,6 @@ async function cluster (t: Test): Promise<Cluster> {
     }
   }
 }
-
-/** The ids of the jobs that have come, from the events of the queue. */
-async function activated (redis: Redis, prefix: string): Promise<string[]> {
-  const events = await redis.xrange(`${keysOf(prefix)}:${tickQueue}:events`, '-', '+')
-  return events.map(([, fields]) => Object.fromEntries(fields.flatMap((name, at) => at % 2 === 0 ? [[name, fields[at + 1] ?? '']] : [])) as Record<string, string>)
-    .filter(({ event }) => event === 'active').map(({ jobId = '' }) => jobId)
-}
-
-const millisecondsOf = (job: string): number => Number(job.split(':').at(-1))
 
 await t.test('eight processes that start at once set up one ticker, and each tick comes once, a little after its second', async (t) => {
   const { prefix, redis, ticks, ticker } = await cluster(t)
