@@ -32,7 +32,9 @@ await test('An equal one keeps its next tick; a tick that is due stays', async (
   t.equal(await ann.upsert({ name: 'digest', every: 2 * hour, payload: 2 }), true)
   t.same((await scheduleOf(pool, 'digest', 'ann')).next_at, due.next_at)
   await createClaiming({ pool }).claim(10)
-  t.match(await runsOf(pool, 'digest'), [{ owner: 'ann', payload: 2, tick: due.next_at, state: 'pending' }])
+  const [run, ...more] = await runsOf(pool, 'digest')
+  t.match([run, ...more], [{ owner: 'ann', payload: 2, state: 'pending' }])
+  t.same(run?.tick, due.next_at)
 })
 
 await test('What waits of a schedule that is removed does not run', async (t) => {
