@@ -6,7 +6,7 @@ import { insertRun, reach, runOf } from './helper.js'
 import { processes } from './processes.js'
 import type { WorkerProcess } from './processes.js'
 import { addDue, runsOf, scheduleOf, statesOf } from './rows.js'
-import { activated, millisecondsOf } from './ticks.js'
+import { jobsOf, millisecondsOf } from './ticks.js'
 
 const hour = 3_600_000
 const { pool, prefix, start } = await processes(t)
@@ -39,7 +39,7 @@ await t.test('eight that boot at once after a gap make one row of each schedule 
   await until('ticks come', async () => (await ticksOf('tick')).length >= 3)
   t.same((await pool.query('SELECT name FROM schedules ORDER BY name')).rows, [{ name: 'hourly' }, { name: 'overdue' }, { name: 'tick' }])
   t.same(await redis.zrange(`${keysOf(prefix)}:${tickQueue}:repeat`, '0', '-1'), ['tick'])
-  t.same(irregular((await activated(redis, prefix)).map(millisecondsOf), 1_000), [], 'the cluster has one ticker')
+  t.same(irregular((await jobsOf(redis, prefix, 'active')).map(millisecondsOf), 1_000), [], 'the cluster has one ticker')
   t.same(irregular(await ticksOf('tick'), 1_000), [], 'no tick is left out')
   t.same(await ticksOf('overdue'), [overdue?.getTime()], 'though its expression has changed meanwhile')
   t.equal((await scheduleOf(pool, 'overdue')).next_at?.getUTCMonth(), 0, 'and then it goes by that')
