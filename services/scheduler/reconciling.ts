@@ -6,8 +6,6 @@ import type { Definition } from './definition.js'
 import { createDefinitions } from './definitions.js'
 import { createZones } from './zones.js'
 
-/** What a running process declares is seen again so often, ms: nobody takes it for an orphan. */
-const seeEvery = 3_600_000
 /** A database that is away at the start is asked again so soon, ms. */
 const retryAfter = 2_000
 
@@ -18,6 +16,11 @@ export interface ReconcilingDeps {
   pool: Pool
   log: Log
   definitions: () => Definition[]
+  /**
+   * What a running process declares is seen again so often, ms: nobody takes it for an orphan.
+   * @default 3_600_000
+   */
+  seeEvery?: number
 }
 
 export interface Reconciling {
@@ -27,7 +30,7 @@ export interface Reconciling {
 }
 
 /** Makes the table say what this process declares. */
-export function createReconciling ({ pool, log, definitions: defined }: ReconcilingDeps): Reconciling {
+export function createReconciling ({ pool, log, definitions: defined, seeEvery = 3_600_000 }: ReconcilingDeps): Reconciling {
   const definitions = createDefinitions({ pool })
   const zones = createZones({ pool })
   const stopping = new AbortController()

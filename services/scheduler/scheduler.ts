@@ -17,11 +17,12 @@ import type { Overview } from './overview.js'
 import { createOwners } from './owners.js'
 import type { OwnerSchedules } from './owners.js'
 import { createReconciling } from './reconciling.js'
+import type { ReconcilingDeps } from './reconciling.js'
 import { openWorking } from './working.js'
 import type { Working, WorkingDeps } from './working.js'
 import { withinTime } from '../within-time.js'
 
-export interface SchedulerDeps extends Omit<WorkingDeps, 'jobs' | 'claiming' | 'worker'> {
+export interface SchedulerDeps extends Omit<WorkingDeps, 'jobs' | 'claiming' | 'worker'>, Pick<ReconcilingDeps, 'seeEvery'> {
   observer: Observer & ClaimObserver
   /** Whether this process ticks and runs jobs. */
   isWorker: boolean
@@ -46,9 +47,9 @@ export interface OwnedScheduler {
 
 /** Schedules of a cluster: Postgres decides what runs, BullMQ runs it. */
 export function createScheduler (deps: SchedulerDeps): OwnedScheduler {
-  const { pool, log, isWorker } = deps
+  const { pool, isWorker } = deps
   const jobs = createJobs()
-  const reconciling = createReconciling({ pool, log, definitions: jobs.definitions })
+  const reconciling = createReconciling({ ...deps, definitions: jobs.definitions })
   const control = createControl({ pool, next: nextTick })
   const history = createHistory({ pool })
   const owners = createOwners({ pool, check: jobs.check })

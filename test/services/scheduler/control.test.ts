@@ -26,7 +26,8 @@ await t.test('a pause has a time, a reason and who it was, and the first one sta
   t.match(first, { reason: 'the mail server is down', by: 'bob' })
   t.ok(Math.abs(Date.now() - (first?.at.getTime() ?? 0)) < 60_000, 'now')
   t.strictSame(await pause('report', 'another reason'), first)
-  t.match(await scheduleRow(pool, schedule), { paused_at: first?.at, pause_reason: 'the mail server is down', paused_by: 'bob' })
+  const row = await scheduleRow(pool, schedule)
+  t.strictSame([row?.paused_at, row?.pause_reason, row?.paused_by], [first?.at, 'the mail server is down', 'bob'])
   t.match(await scheduleRow(pool, hers), unpaused)
   t.match(await pause('report', 'hers', { owner: 'ann' }), { reason: 'hers', by: null })
 })
@@ -43,8 +44,10 @@ await t.test('resumed it ticks after now: ticks of the pause are left out, in th
   await pause('report', 'for a while')
   const resumed = await resume('report')
   t.strictSame(resumed?.nextAt?.getTime(), before.getTime() + 180_000)
-  t.match(await scheduleRow(pool, schedule), { ...unpaused, next_at: resumed?.nextAt })
-  t.match(asked, [{ ticking: { cron: null, every: 60_000, timezone: 'UTC', anchor: before } }])
+  const row = await scheduleRow(pool, schedule)
+  t.match(row, unpaused)
+  t.strictSame(row?.next_at, resumed?.nextAt)
+  t.strictSame(asked.map(({ ticking }) => ticking), [{ cron: null, every: 60_000, timezone: 'UTC', anchor: before }])
   t.ok(Math.abs(Date.now() - (asked[0]?.after.getTime() ?? 0)) < 60_000, 'after now')
 })
 
@@ -76,7 +79,9 @@ await t.test('a claim that is under way is waited for, and what it left is what 
   await claim.query('COMMIT')
   const resumed = await resuming
   t.ok((resumed?.nextAt?.getTime() ?? 0) > Date.now() + 80_000_000)
-  t.match(await scheduleRow(pool, schedule), { ...unpaused, next_at: resumed?.nextAt })
+  const row = await scheduleRow(pool, schedule)
+  t.match(row, unpaused)
+  t.strictSame(row?.next_at, resumed?.nextAt)
 })
 
 await t.test('when the next tick cannot be told, it stays paused', async (t) => {

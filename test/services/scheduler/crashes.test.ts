@@ -2,6 +2,7 @@ import t from 'tap'
 import { until } from '../../helper.js'
 import { insertRun, reach, runOf } from './helper.js'
 import { processes } from './processes.js'
+import { runsOf } from './rows.js'
 
 await t.test('a run whose process is killed runs again elsewhere, not before its lease is past', async (t) => {
   const { pool, start, effects } = await processes(t)
@@ -65,4 +66,18 @@ await t.test('SIGTERM puts an interrupted run back for another process, and the 
   await start('two')
   await until('it runs again', async () => (await effects(id)).length === 2)
   t.match(await runOf(pool, id), { worker: 'two', starts: 1 })
+})
+
+await t.test('what was enqueued runs once after its process was killed at the commit, and never when it was killed before', async (t) => {
+  const { pool, start } = await processes(t)
+  const [one, two] = await Promise.all([start('one', {}, 'scheduler-process.mjs'), start('two', {}, 'scheduler-process.mjs')])
+  const mail = { definitions: [{ name: 'mail' }], at: 0 }
+  await one.tell(mail)
+  await t.rejects(one.tell({}), /a process ended instead/, 'it enqueues, and kills itself')
+  t.match(await runsOf(pool, 'mail'), [{ payload: 'committed', starts: 0 }])
+  await two.tell(mail)
+  const [run] = await runsOf(pool, 'mail')
+  t.match(await reach(pool, run?.id ?? '', 'done'), { enqueues: 1, starts: 1 })
+  t.same((await pool.query('SELECT run, worker FROM effects')).rows, [{ run: run?.id, worker: 'two' }])
+  t.equal((await runsOf(pool, 'mail')).length, 1)
 })

@@ -37,16 +37,20 @@ await t.test('when Redis was killed and is back, runs go on within 10 s, each on
   const server = await ownRedis(t)
   const { pool, node } = await setUp(t, { redisUrl: server.url })
   const { ran, held, jobs } = noted()
-  for (const name of ['one', 'two']) await node({ name, jobs, ticker })
-  const running = await insertRun(pool, { name: 'hold' })
-  await reach(pool, running, 'running')
+  const nodes = [await node({ jobs, ticker, executor: { concurrency: 1 } }), await node({ jobs, ticker, executor: { concurrency: 1 } })]
+  const running = [await insertRun(pool, { name: 'hold' }), await insertRun(pool, { name: 'hold' })]
+  for (const id of running) await reach(pool, id, 'running')
+  await insertRuns(pool, 100)
+  await Promise.all(nodes.map(({ relay }) => relay.relay(100)))
+  t.equal(await countOf(pool, 'enqueued'), 100, 'they wait in Redis, which keeps nothing')
   await server.kill()
   await insertRuns(pool, 100)
   held.open()
-  t.match(await reach(pool, running, 'done'), { starts: 1 }, 'what runs ends without Redis')
+  for (const id of running) t.match(await reach(pool, id, 'done'), { starts: 1 }, 'what runs ends without Redis')
   await server.start()
-  await until('all are done', async () => await countOf(pool, 'done') === 101)
-  t.equal(new Set(ran).size, ran.length)
+  await until('all are done', async () => await countOf(pool, 'done') === 202)
+  t.equal(ran.length, 200)
+  t.equal(new Set(ran).size, 200)
 })
 
 /** Scripts that a Redis was asked to run in so many ms, answered or refused. */

@@ -2,10 +2,11 @@
 import pg from 'pg'
 import type { Run } from '../../../services/scheduler/run.js'
 import { createNode } from './scheduling.js'
+import type { NodeOptions } from './scheduling.js'
 
 export interface Message { started?: string, ready?: boolean }
 
-const { POSTGRES_URL, REDIS_URL = '', PREFIX = '', NAME = '', LEASE = '30000', DEADLINE = '3000' } = process.env
+const { POSTGRES_URL, REDIS_URL = '', PREFIX = '', NAME = '', LEASE = '30000', DEADLINE = '3000', LACKS, UNKNOWN_DELAY = '5000' } = process.env
 const pool = new pg.Pool({ connectionString: POSTGRES_URL })
 pool.on('error', () => {})
 pool.on('connect', (client) => client.on('error', () => {}))
@@ -23,19 +24,20 @@ async function aborted (signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
 }
 
+const jobs: NodeOptions['jobs'] = {
+  job: { handler: begun },
+  hold: { handler: async (run) => { await begun(run); await opened } },
+  listen: { handler: async (run) => { await begun(run); await aborted(run.signal) } },
+  poison: { maxStarts: 2, handler: async (run) => { await begun(run); process.kill(process.pid, 'SIGKILL'); await opened } }
+}
 const node = await createNode({
   pool,
   redisUrl: REDIS_URL,
   prefix: PREFIX,
   name: NAME,
-  executor: { lease: Number(LEASE), concurrency: 3 },
+  executor: { lease: Number(LEASE), concurrency: 3, unknownDelay: Number(UNKNOWN_DELAY) },
   relay: { repairAfter: 1_000 },
-  jobs: {
-    job: { handler: begun },
-    hold: { handler: async (run) => { await begun(run); await opened } },
-    listen: { handler: async (run) => { await begun(run); await aborted(run.signal) } },
-    poison: { maxStarts: 2, handler: async (run) => { await begun(run); process.kill(process.pid, 'SIGKILL'); await opened } }
-  }
+  jobs: Object.fromEntries(Object.entries(jobs).filter(([name]) => name !== LACKS))
 })
 process.once('SIGTERM', () => {
   node.stop(Number(DEADLINE)).then(async (isDrained) => {

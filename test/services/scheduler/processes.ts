@@ -11,6 +11,8 @@ export interface WorkerProcess {
   signal: (name: NodeJS.Signals) => void
   /** Lets its handlers that hold go on. */
   open: () => void
+  /** Waits until it has done what it is told. */
+  tell: (order: object) => Promise<void>
   running: () => boolean
   /** Waits for its end: its exit code, null for a signal. */
   ended: () => Promise<number | null>
@@ -18,7 +20,9 @@ export interface WorkerProcess {
 
 export interface Processes {
   pool: pg.Pool
-  start: (name: string, environment?: Record<string, string>) => Promise<WorkerProcess>
+  prefix: string
+  /** One of `script`, which is process.ts unless told otherwise. */
+  start: (name: string, environment?: Record<string, string>, script?: string) => Promise<WorkerProcess>
   /** Who ran it, in this order. */
   effects: (run: string) => Promise<string[]>
 }
@@ -29,10 +33,12 @@ export async function processes (t: Test): Promise<Processes> {
   const pool = createPool({ url, size: 3, log: silentLog })
   t.teardown(() => pool.end())
   await pool.query('CREATE TABLE effects (run bigint NOT NULL, fence bigint NOT NULL, worker text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())')
-  const environment = { POSTGRES_URL: url, REDIS_URL: redisUrl(), PREFIX: testPrefix(), LEASE: '1500' }
+  const prefix = testPrefix()
+  const environment = { POSTGRES_URL: url, REDIS_URL: redisUrl(), PREFIX: prefix, LEASE: '1500' }
   return {
     pool,
-    start: (name, more = {}) => startProcess(t, { ...environment, NAME: name, ...more }),
+    prefix,
+    start: (name, more = {}, script = 'process.ts') => startProcess(t, script, { ...environment, NAME: name, ...more }),
     async effects (run) {
       const { rows } = await pool.query<{ worker: string }>('SELECT worker FROM effects WHERE run = $1 ORDER BY at', [run])
       return rows.map(({ worker }) => worker)
@@ -40,9 +46,10 @@ export async function processes (t: Test): Promise<Processes> {
   }
 }
 
-async function startProcess (t: Test, environment: Record<string, string>): Promise<WorkerProcess> {
+async function startProcess (t: Test, script: string, environment: Record<string, string>): Promise<WorkerProcess> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('process.ts', import.meta.url))],
+  const loader = script.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : []
+  const child = spawn(process.execPath, [...loader, fileURLToPath(new URL(script, import.meta.url))],
     { env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { output += chunk.toString() })
@@ -55,6 +62,16 @@ async function startProcess (t: Test, environment: Record<string, string>): Prom
   })
   let isReady = false
   child.once('message', () => { isReady = true })
-  await until(() => `a process is ready; it said ${output}`, () => isReady, 30_000)
-  return { signal: (name) => { child.kill(name) }, open: () => { child.send('open') }, running, ended: async () => (await exited)[0] }
+  await until(() => `a process is ready; it said ${output}`, () => isReady, 60_000)
+  return {
+    signal: (name) => { child.kill(name) },
+    open: () => { child.send('open') },
+    async tell (order) {
+      const answered = once(child, 'message')
+      child.send(order)
+      await Promise.race([answered, exited.then(() => { throw new Error(`a process ended instead; it said ${output}`) })])
+    },
+    running,
+    ended: async () => (await exited)[0]
+  }
 }

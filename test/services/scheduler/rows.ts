@@ -44,6 +44,7 @@ export interface Schedule {
   every_ms: number | null
   jitter_ms: number
   tz_release: string
+  payload: unknown
   /** Of the database. */
   now: Date
 }

@@ -1,8 +1,10 @@
 import t from 'tap'
+import { silentLog } from '../../../services/log.js'
+import { runsQueue } from '../../../services/scheduler/queues.js'
 import type { Run } from '../../../services/scheduler/run.js'
 import { gate, until } from '../../helper.js'
-import { ownRedis } from '../../own-servers.js'
-import { insertRun, insertSchedule, ownPool, reach, runOf, setUp } from './helper.js'
+import { ownRedis, withRedis } from '../../own-servers.js'
+import { countOf, insertRun, insertSchedule, ownPool, reach, runOf, setUp } from './helper.js'
 
 /** Ends when it is asked to. */
 async function obedient ({ signal }: Run): Promise<void> {
@@ -63,8 +65,11 @@ await t.test('a job that comes while the executor stops is put back', async (t) 
   const { pool, node } = await setUp(t)
   const ended = gate()
   let calls = 0
-  const { executor, relay } = await node({ jobs: { job: { handler: async () => { calls++; await ended.opened } } }, executor: { concurrency: 50 } })
-  await reach(pool, await insertRun(pool), 'running')
+  const { executor, relay } = await node({ jobs: { job: { handler: async () => { calls++; await ended.opened } } }, executor: { concurrency: 50 }, idle: true })
+  executor.start() // a tick would relay the others before the stop
+  const first = await insertRun(pool)
+  await relay.relay(1)
+  await reach(pool, first, 'running')
   const late = await Promise.all(Array.from({ length: 20 }, () => insertRun(pool)))
   const [stopped] = [executor.stop(5_000), await relay.relay(100)]
   ended.open()
@@ -88,6 +93,35 @@ await t.test('a stop ends in time with Redis down, with a run under way and with
   t.match(await runOf(pool, id), { state: /pending|enqueued/, starts: 0, failures: 0 })
 })
 
+await t.test('a stop that begins while a worker rests, because Redis refused a command, begins nothing any more', async (t) => {
+  const server = await ownRedis(t)
+  const { pool, node } = await setUp(t, { redisUrl: server.url })
+  const [first, last] = [gate(), gate()]
+  let isRefused = false
+  const warn = (fields: { queue?: string, err?: Error }): void => { isRefused ||= fields.queue === runsQueue && /READONLY/.test(fields.err?.message ?? '') }
+  const one = await node({ jobs: { first: { handler: () => first.opened }, last: { handler: () => last.opened } }, executor: { concurrency: 2 }, log: { ...silentLog, warn }, idle: true })
+  one.executor.start() // the ticker is not
+  const running = [await insertRun(pool, { name: 'first' }), await insertRun(pool, { name: 'last' })]
+  await one.relay.relay(10)
+  for (const id of running) await reach(pool, id, 'running')
+  const next = await Promise.all(Array.from({ length: 5 }, () => insertRun(pool)))
+  await one.relay.relay(10)
+  await withRedis(server, (redis) => redis.replicaof('127.0.0.1', 1)) // it refuses to write
+  first.open()
+  await until('its worker was refused', () => isRefused)
+  const begin = performance.now()
+  const stopped = one.executor.stop(5_000)
+  await withRedis(server, (redis) => redis.replicaof('NO', 'ONE'))
+  await until('the rest would be over', () => performance.now() - begin > 1_200)
+  last.open()
+  t.equal(await stopped, true)
+  t.ok(performance.now() - begin < 3_500, 'when the last run has ended, so has the stop')
+  t.match(await Promise.all(running.map((id) => runOf(pool, id))), [{ state: 'done' }, { state: 'done' }])
+  t.equal(await countOf(pool, 'enqueued'), 5, 'it has fetched none')
+  await node({ name: 'two', jobs: { job: { handler: () => {} } } })
+  for (const id of next) t.match(await reach(pool, id, 'done'), { worker: 'two', starts: 1, failures: 0 })
+})
+
 await t.test('a stop ends in time when Redis never was there', async (t) => {
   const server = await ownRedis(t)
   await server.kill()
@@ -101,7 +135,7 @@ await t.test('a stop ends in time when Redis never was there', async (t) => {
 await t.test('a stop ends in time with Postgres away; the run is taken back once its lease is past', async (t) => {
   const { server, pool } = await ownPool(t)
   const { node } = await setUp(t, { pool })
-  const { executor, relay } = await node({ jobs: { job: { handler: obedient } }, executor: { lease: 1_000 } })
+  const { executor, relay } = await node({ jobs: { job: { handler: obedient } }, executor: { lease: 4_000 } })
   const id = await insertRun(pool)
   await reach(pool, id, 'running')
   await server.kill()
