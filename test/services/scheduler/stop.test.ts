@@ -63,8 +63,11 @@ await t.test('a job that comes while the executor stops is put back', async (t) 
   const { pool, node } = await setUp(t)
   const ended = gate()
   let calls = 0
-  const { executor, relay } = await node({ jobs: { job: { handler: async () => { calls++; await ended.opened } } }, executor: { concurrency: 50 } })
-  await reach(pool, await insertRun(pool), 'running')
+  const { executor, relay } = await node({ jobs: { job: { handler: async () => { calls++; await ended.opened } } }, executor: { concurrency: 50 }, idle: true })
+  executor.start() // the ticker, which may relay before the stop, is not
+  const id = await insertRun(pool)
+  await relay.relay(1)
+  await reach(pool, id, 'running')
   const late = await Promise.all(Array.from({ length: 20 }, () => insertRun(pool)))
   const [stopped] = [executor.stop(5_000), await relay.relay(100)]
   ended.open()
