@@ -36,7 +36,7 @@ export interface Working {
 export async function openWorking (deps: WorkingDeps): Promise<Working> {
   const { pool, log, jobs, claiming, redis, prefix, tick } = deps
   const runs = await openQueue(runsQueue, { redis, prefix, log })
-  const relay = createRelay({ pool, queue: runs.queue, log })
+  const relay = createRelay({ ...runs, pool, log })
   const executor = createExecutor({ ...deps, jobOf: jobs.of, onPending: relay.wake })
   const ticker = await createTicker({ redis, prefix, log, tick, onTick })
 
