@@ -64,17 +64,6 @@ export function createRelay ({ pool, queue, connection, log, repairAfter = 5_000
   }
   const relay = async (limit: number): Promise<number> => await add(await ledger.relay(limit))
 
-  /** The batches come one after the other: to add takes memory. */
-  async function again (): Promise<number> {
-    let count = 0
-    for (let batches = 0; batches < againBatches; batches++) {
-      const runs = await ledger.again(repairAfter, batch)
-      await add(await lost(runs, queue, connection))
-      count += runs.length
-      if (runs.length < batch) break
-    }
-    return count
-  }
   async function drain (): Promise<void> {
     while (wanted.isAsked && !wanted.isClosed) {
       wanted.isAsked = false
@@ -90,7 +79,12 @@ export function createRelay ({ pool, queue, connection, log, repairAfter = 5_000
       for (const { id, name } of dropped) log.info({ run: id, job: name }, 'a run was cancelled before it was started')
       const schedules = await ledger.heldByNothing(batch)
       const promoted = schedules.length > 0 ? await ledger.promote(schedules) : 0
-      return { again: await again(), takenBack: takenBack.length, dropped: dropped.length, promoted }
+      const again = await byBatches(batch, async () => {
+        const runs = await ledger.again(repairAfter, batch)
+        await add(await lost(runs, queue, connection))
+        return runs.length
+      })
+      return { again, takenBack: takenBack.length, dropped: dropped.length, promoted }
     },
     wake () {
       wanted.isAsked = true
@@ -102,6 +96,16 @@ export function createRelay ({ pool, queue, connection, log, repairAfter = 5_000
       await waking
     }
   }
+}
+
+/** One after the other, because to add takes memory. How many in all. */
+async function byBatches (batch: number, addBatch: () => Promise<number>): Promise<number> {
+  let count = 0
+  for (let batches = 1; batches <= againBatches; batches++) {
+    count += await addBatch()
+    if (count < batches * batch) break
+  }
+  return count
 }
 
 /** Those that are not in the queue. To add one that is there comes to nothing as well, but a backlog of thousands would cost as much as the runs themselves. */
