@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-const counts = new Set(['rounds', 'connections', 'duplicates', 'records', 'requests', 'hand-overs', 'names'])
+const counts = new Set(['rounds', 'connections', 'duplicates', 'records', 'requests', 'hand-overs', 'names', 'runs', 'schedules', 'upserts'])
 
 /**
  * Reads the flags of a benchmark. Those of `numbers` have a default; those of `texts` have none and are null.

@@ -49,7 +49,7 @@ export function ratio (rounds, others, name) {
 }
 
 export async function environment ({ redis, postgres }) {
-  const ours = lockedVersions('../package-lock.json', ['fastify', 'ioredis', 'pg', '@prisma/client', 'redlock', 'async-mutex'])
+  const ours = lockedVersions('../package-lock.json', ['fastify', 'ioredis', 'pg', '@prisma/client', 'redlock', 'async-mutex', 'bullmq'])
   const theirs = lockedVersions('package-lock.json', ['@node-idempotency/core', '@node-idempotency/storage-adapter-redis', 'redis', 'autocannon'])
   return [
     `Node ${process.versions.node}, Redis ${await describeRedis(redis)}, Postgres ${await describePostgres(postgres)}, ${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'}), ${process.platform} ${process.arch}`,

@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import { createTransact } from '../database/transact.js'
 import * as relaySql from './relay-sql.js'
 import * as runSql from './run-sql.js'
+import { createTogether } from './together.js'
 
 export interface BegunRun {
   id: string
@@ -97,20 +98,27 @@ const timeout = 10_000
 export function createLedger (pool: Pool): Ledger {
   const transact = createTransact(pool)
   const rowsOf = async <T extends object>(text: string, values: unknown[]): Promise<T[]> => (await pool.query<T>(text, values)).rows
+  const begin = createTogether<Begin, BegunRun>({
+    free: (begins) => rowsOf(runSql.beginFree, beginColumns(begins)),
+    alone: async (begin) => (await rowsOf<BegunRun>(runSql.begin, beginColumns([begin])))[0]
+  })
+  const finish = createTogether<Finish, { id: string, heldBack: string | null }>({
+    free: (finishes) => rowsOf(runSql.finishFree, finishColumns(finishes)),
+    alone: async (finish) => (await rowsOf<{ id: string, heldBack: string | null }>(runSql.finish, finishColumns([finish])))[0]
+  })
   return {
-    begin: async (id, { maxStarts, worker, lease }) => (await rowsOf<BegunRun>(runSql.begin, [id, maxStarts, worker, lease]))[0] ?? null,
+    begin: async (id, options) => await begin({ id, ...options }) ?? null,
     async release (id) { await pool.query(runSql.release, [id]) },
     refuse: async (id, { delay, maxDelay, maxOffers }) => (await rowsOf<RefusedRun>(runSql.refuse, [id, delay, maxDelay, maxOffers]))[0] ?? null,
     prune: async (age, limit) => (await rowsOf(runSql.prune, [age, limit])).length,
     async extend (runs, lease) {
-      const column = <T>(of: (run: HeldRun) => T): T[] => runs.map(of)
+      const column = columnOf(runs)
       const rows = await rowsOf<{ fence: string, isCancelled: boolean }>(runSql.extend,
         [column(({ id }) => id), column(({ fence }) => fence), column(({ progress }) => progress?.done ?? null), column(({ progress }) => progress?.total ?? null), lease])
       return new Map(rows.map(({ fence, isCancelled }) => [fence, isCancelled]))
     },
-    async finish ({ id, fence, progress }, { state, error, isFailure = false, isUncounted = false, delay = 0 }) {
-      const [row] = await rowsOf<{ heldBack: string | null }>(runSql.finish,
-        [id, fence, state, error, isFailure ? 1 : 0, isUncounted ? 1 : 0, delay, progress?.done ?? null, progress?.total ?? null])
+    async finish (run, ending) {
+      const row = await finish({ ...run, ...ending })
       return { isOurs: row !== undefined, heldBack: row?.heldBack ?? null }
     },
     async promote (schedules) {
@@ -128,4 +136,31 @@ export function createLedger (pool: Pool): Ledger {
     drop: (limit) => rowsOf(relaySql.drop, [limit]),
     heldByNothing: async (limit) => (await rowsOf<{ id: string }>(relaySql.heldByNothing, [limit])).map(({ id }) => id)
   }
+}
+
+type Begin = BeginOptions & { id: string }
+type Finish = HeldRun & Ending
+
+function beginColumns (begins: readonly Begin[]): unknown[][] {
+  const column = columnOf(begins)
+  return [column(({ id }) => id), column(({ maxStarts }) => maxStarts), column(({ worker }) => worker), column(({ lease }) => lease)]
+}
+
+function finishColumns (finishes: readonly Finish[]): unknown[][] {
+  const column = columnOf(finishes)
+  return [
+    column(({ id }) => id),
+    column(({ fence }) => fence),
+    column(({ state }) => state),
+    column(({ error }) => error),
+    column(({ isFailure }) => isFailure === true ? 1 : 0),
+    column(({ isUncounted }) => isUncounted === true ? 1 : 0),
+    column(({ delay = 0 }) => delay),
+    column(({ progress }) => progress?.done ?? null),
+    column(({ progress }) => progress?.total ?? null)
+  ]
+}
+
+function columnOf<Item> (items: readonly Item[]) {
+  return <Value>(valueOf: (item: Item) => Value): Value[] => items.map(valueOf)
 }

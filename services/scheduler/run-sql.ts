@@ -3,30 +3,38 @@
 /** Of a row of scheduler_runs AS run. */
 const begun = 'run.id::text, run.name, run.owner, run.kind, run.tick, run.state, run.payload, run.starts, run.failures, run.fence::text, run.schedule_id::text AS "scheduleId", run.error'
 
+/** What is locked is waited for, or passed over. */
+type Locked = '' | 'SKIP LOCKED'
+
 /**
- * Input: $1 id, $2 starts that are allowed, $3 worker, $4 lease (ms). Output: the row as started; its state is `running`, or else why it was not started.
- * Nothing: it is not there to be started, or a process has it.
+ * Input, one for each run: $1 ids, $2 starts that are allowed, $3 workers, $4 leases (ms). Output: the rows as started; where the state is not `running`, it
+ * tells why the run was not started. Those without a row are not there to be started, or a process has them.
  */
-export const begin = `
+const beginning = (locked: Locked): string => `
 UPDATE scheduler_runs AS run SET
   state = verdict.state,
-  starts = starts + verdict.counted,
-  fence = CASE WHEN verdict.counted = 1 THEN nextval('scheduler_fences') ELSE fence END,
-  worker = $3,
-  lease_until = CASE WHEN verdict.counted = 1 THEN now() + $4 * interval '1 millisecond' END,
-  started_at = CASE WHEN verdict.counted = 1 THEN now() ELSE started_at END,
+  starts = run.starts + verdict.counted,
+  fence = CASE WHEN verdict.counted = 1 THEN nextval('scheduler_fences') ELSE run.fence END,
+  worker = verdict.worker,
+  lease_until = CASE WHEN verdict.counted = 1 THEN now() + verdict.lease * interval '1 millisecond' END,
+  started_at = CASE WHEN verdict.counted = 1 THEN now() ELSE run.started_at END,
   finished_at = CASE WHEN verdict.counted = 0 THEN now() END,
   progress = NULL, total = NULL,
-  error = CASE verdict.state WHEN 'dead' THEN 'it was started ' || starts || ' times and never came to an end; the last error: ' || coalesce(error, 'none') ELSE error END
+  error = CASE verdict.state WHEN 'dead' THEN 'it was started ' || run.starts || ' times and never came to an end; the last error: ' || coalesce(run.error, 'none') ELSE run.error END
 FROM (
-  SELECT id, CASE WHEN cancel_requested THEN 'cancelled' WHEN starts >= $2 THEN 'dead' ELSE 'running' END AS state,
-    CASE WHEN cancel_requested OR starts >= $2 THEN 0 ELSE 1 END AS counted, started_at IS NULL AS is_first
-  FROM scheduler_runs
-  WHERE id = $1::bigint AND (state = 'enqueued' OR state = 'running' AND lease_until < now())
-  FOR UPDATE
+  SELECT found.id, wanted.worker, wanted.lease,
+    CASE WHEN cancel_requested THEN 'cancelled' WHEN starts >= max_starts THEN 'dead' ELSE 'running' END AS state,
+    CASE WHEN cancel_requested OR starts >= max_starts THEN 0 ELSE 1 END AS counted, found.started_at IS NULL AS is_first
+  FROM unnest($1::bigint[], $2::int[], $3::text[], $4::float8[]) AS wanted (id, max_starts, worker, lease)
+  JOIN scheduler_runs AS found ON found.id = wanted.id
+  WHERE found.state = 'enqueued' OR found.state = 'running' AND found.lease_until < now()
+  FOR UPDATE OF found ${locked}
 ) AS verdict
 WHERE run.id = verdict.id
 RETURNING ${begun}, CASE WHEN verdict.is_first THEN extract(epoch FROM now() - run.tick)::float8 * 1000 END AS lag`
+
+export const begin = beginning('')
+export const beginFree = beginning('SKIP LOCKED')
 
 /** Input: $1 id. This process takes no more. */
 export const release = `
@@ -57,19 +65,29 @@ WHERE run.id = held.id AND run.fence = held.fence AND run.state = 'running'
 RETURNING run.fence::text, run.cancel_requested AS "isCancelled"`
 
 /**
- * Input: $1 id, $2 fence, $3 state, $4 error, $5 failures to add, $6 starts to take back, $7 due in (ms), of a pending one, $8 progress, $9 total.
- * Output: the schedule, when runs of it are held back. Nothing: the run is not ours any more.
+ * Input, one for each run: $1 ids, $2 fences, $3 states, $4 errors, $5 failures to add, $6 starts to take back, $7 due in (ms), of a pending one, $8 progress,
+ * $9 totals. Output: id, and the schedule, when runs of it are held back. Those without a row are not ours any more.
  */
-export const finish = `
+const finishing = (locked: Locked): string => `
 UPDATE scheduler_runs AS run SET
-  state = $3, error = $4, failures = failures + $5, starts = starts - $6,
-  due_at = CASE $3 WHEN 'pending' THEN now() + $7 * interval '1 millisecond' ELSE due_at END,
-  finished_at = CASE $3 WHEN 'pending' THEN NULL ELSE now() END,
-  lease_until = NULL, progress = coalesce($8, progress), total = coalesce($9, total)
-WHERE id = $1::bigint AND fence = $2::bigint AND state = 'running'
-RETURNING (
+  state = ending.state, error = ending.error, failures = run.failures + ending.failures, starts = run.starts - ending.uncounted,
+  due_at = CASE ending.state WHEN 'pending' THEN now() + ending.delay * interval '1 millisecond' ELSE run.due_at END,
+  finished_at = CASE ending.state WHEN 'pending' THEN NULL ELSE now() END,
+  lease_until = NULL, progress = coalesce(ending.progress, run.progress), total = coalesce(ending.total, run.total)
+FROM (
+  SELECT given.*
+  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::int[], $6::int[], $7::float8[], $8::int[], $9::int[])
+    AS given (id, fence, state, error, failures, uncounted, delay, progress, total)
+  JOIN scheduler_runs AS held ON held.id = given.id AND held.fence = given.fence AND held.state = 'running'
+  FOR UPDATE OF held ${locked}
+) AS ending
+WHERE run.id = ending.id AND run.fence = ending.fence AND run.state = 'running'
+RETURNING run.id::text, (
   SELECT waiting.schedule_id::text FROM scheduler_runs AS waiting WHERE waiting.schedule_id = run.schedule_id AND waiting.state = 'waiting' LIMIT 1
 ) AS "heldBack"`
+
+export const finish = finishing('')
+export const finishFree = finishing('SKIP LOCKED')
 
 /** Input: $1 schedules. Claiming locks the same rows: nobody decides over a schedule's runs beside us until COMMIT. */
 export const lockSchedules = `

@@ -41,7 +41,7 @@ export async function openWorking (deps: WorkingDeps): Promise<Working> {
   const { pool, log, jobs, claiming, redis, prefix, tick, retention } = deps
   const ledger = createLedger(pool)
   const runs = await openQueue(runsQueue, { redis, prefix, log })
-  const relay = createRelay({ pool, queue: runs.queue, log })
+  const relay = createRelay({ ...runs, pool, log })
   const executor = createExecutor({ ...deps, jobOf: jobs.of, onPending: relay.wake })
   const ticker = await createTicker({ redis, prefix, log, tick, onTick })
 

@@ -85,7 +85,7 @@ await t.test('a queue that was opened with Redis away works once it is there', a
   t.teardown(() => { redis.disconnect() })
   const { queue, connection, close } = await openQueue(runsQueue, { redis, prefix: 'p', log: silentLog })
   t.teardown(close)
-  const { relay } = createRelay({ pool, queue, log: silentLog })
+  const { relay } = createRelay({ pool, queue, connection, log: silentLog })
   await insertRun(pool)
   await t.rejects(relay(1))
   await server.start()

@@ -43,8 +43,8 @@ export async function createNode ({ pool, redisUrl, prefix, name, jobs, log = si
   const redis = options.redis ?? new Redis(redisUrl, { retryStrategy: () => 50 })
   redis.on('error', () => {}) // tests take Redis away
   const deps = { pool, redis, prefix, log }
-  const { queue, close } = await openQueue(runsQueue, deps)
-  const relay = createRelay({ ...deps, queue, ...options.relay })
+  const { queue, connection, close } = await openQueue(runsQueue, deps)
+  const relay = createRelay({ ...deps, queue, connection, ...options.relay })
   const jobOf = (job: string): RunnableJob | undefined => jobs[job] === undefined ? undefined : { ...defaults, ...jobs[job] }
   const executor = createExecutor({ ...deps, jobOf, worker: name, onPending: relay.wake, ...options.executor })
   const onTick = async (): Promise<void> => {

@@ -1,0 +1,62 @@
+import { setImmediate } from 'node:timers/promises'
+import { isTransient } from '../database/errors.js'
+
+export interface TogetherDeps<Item, Row> {
+  /** One statement for all. It passes over rows that are locked, and answers for those it has written. */
+  free: (items: Item[]) => Promise<Row[]>
+  /** Waits for a lock. Nothing: there was nothing to be written. */
+  alone: (item: Item) => Promise<Row | undefined>
+  /**
+   * Items of one statement.
+   * @default 100
+   */
+  most?: number
+}
+
+interface Call<Item, Row> {
+  item: Item
+  resolve: (row: Row | undefined) => void
+  reject: (reason: unknown) => void
+}
+
+/**
+ * A statement and its commit cost more than the row that it writes, so what is asked for while one is under way leaves together, in the next. None waits for a row that
+ * another one wants and somebody has locked, nor fails with it: whatever has no answer is asked for alone. Each id is in a statement once: of two calls for one run
+ * the second finds what the first has done.
+ */
+export function createTogether<Item extends { id: string }, Row extends { id: string }> ({ free, alone, most = 100 }: TogetherDeps<Item, Row>): (item: Item) => Promise<Row | undefined> {
+  let waiting: Array<Call<Item, Row>> = []
+  let isUnderWay = false
+
+  async function leave (): Promise<void> {
+    isUnderWay = true
+    await setImmediate() // so that those of one turn of the event loop leave together
+    while (waiting.length > 0) await ask(taken())
+    isUnderWay = false
+  }
+  function taken (): Map<string, Call<Item, Row>> {
+    const calls = new Map<string, Call<Item, Row>>()
+    waiting = waiting.filter((call) => {
+      if (calls.size === most || calls.has(call.item.id)) return true
+      calls.set(call.item.id, call)
+      return false
+    })
+    return calls
+  }
+  async function ask (calls: Map<string, Call<Item, Row>>): Promise<void> {
+    try {
+      for (const row of await free([...calls.values()].map(({ item }) => item))) {
+        calls.get(row.id)?.resolve(row)
+        calls.delete(row.id)
+      }
+    } catch (error) {
+      if (isTransient(error)) for (const { reject } of calls.values()) reject(error)
+      if (isTransient(error)) return
+    }
+    for (const { item, resolve, reject } of calls.values()) alone(item).then(resolve, reject)
+  }
+  return async (item) => await new Promise((resolve, reject) => {
+    waiting.push({ item, resolve, reject })
+    if (!isUnderWay) leave().catch(reject)
+  })
+}
