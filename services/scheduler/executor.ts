@@ -41,7 +41,7 @@ export interface ExecutorDeps extends QueueDeps {
    */
   abortGrace?: number
   /**
-   * When a run is offered again that this process has no handler for, ms: during a deployment another may have one. It doubles with each offer.
+   * When a run is offered again that this process has no handler for, ms: during a deployment another may have one. After ten offers it takes twice as long, after twenty three times, and so on.
    * @default 5_000
    */
   unknownDelay?: number

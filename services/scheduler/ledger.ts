@@ -32,7 +32,7 @@ export interface BeginOptions {
 }
 
 export interface RefuseOptions {
-  /** Until the second offer, ms. It doubles. */
+  /** Before each of the next ten offers, ms. Before each of the ten after these twice as long, and so on. */
   delay: number
   /** ms */
   maxDelay: number

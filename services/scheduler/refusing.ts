@@ -5,14 +5,14 @@ import type { BegunRun, Ledger } from './ledger.js'
 export interface RefusingDeps {
   ledger: Pick<Ledger, 'refuse'>
   log: Log
-  /** When a refused run is offered again for the first time, ms. It doubles with each offer. */
+  /** When a refused run is offered again, the first ten times, ms. */
   delay: number
 }
 
-/** During a deployment another process has the job; a job that was removed from the code is offered every 5 min, ms. */
+/** Each of the processes of a deployment may have been asked before one that has the job; a job that was removed from the code is offered ever more rarely, ms. */
 const maxDelay = 300_000
-/** So often, a day and more: then nobody will ever have it. */
-const maxOffers = 300
+/** So often, a day in all: then nobody will ever have it. */
+const maxOffers = 600
 /** One line a minute for each job, ms. */
 const quiet = 60_000
 

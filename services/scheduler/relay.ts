@@ -76,7 +76,7 @@ export function createRelay ({ pool, queue, connection, log, repairAfter = 5_000
       const schedules = await ledger.heldByNothing(batch)
       const promoted = schedules.length > 0 ? await ledger.promote(schedules) : 0
       return { again, takenBack: takenBack.length, dropped: dropped.length, promoted }
-    },
+    }
   }
 }
 

@@ -5,9 +5,9 @@ import type { DefinitionOptions } from '../../../services/scheduler/definition.j
 const refused: Array<{ options: object, problem: string }> = [
   { options: {}, problem: 'option `name` must be a string of 1 to 100 letters, digits, `_`, `.` or `-`, got nothing' },
   { options: { name: 'a b' }, problem: "schedule `a b`: option `name` must be a string of 1 to 100 letters, digits, `_`, `.` or `-`, got 'a b' (string)" },
-  { options: { name: 'x', cron: '60 * * * *' }, problem: "schedule `x`: option `cron` must be a cron expression of 5 or 6 fields, got '60 * * * *' (string): Invalid value for minute: 60" },
-  { options: { name: 'x', cron: '0 0 30 2 *' }, problem: "schedule `x`: option `cron` must be a cron expression of 5 or 6 fields, got '0 0 30 2 *' (string): it never comes" },
-  { options: { name: 'x', cron: 5 }, problem: 'schedule `x`: option `cron` must be a cron expression of 5 or 6 fields, got `5` (number)' },
+  { options: { name: 'x', cron: '60 * * * *' }, problem: "schedule `x`: option `cron` must be a cron expression of 5 or 6 fields, 256 characters at most, got '60 * * * *' (string): Invalid value for minute: 60" },
+  { options: { name: 'x', cron: '0 0 30 2 *' }, problem: "schedule `x`: option `cron` must be a cron expression of 5 or 6 fields, 256 characters at most, got '0 0 30 2 *' (string): it never comes" },
+  { options: { name: 'x', cron: 5 }, problem: 'schedule `x`: option `cron` must be a cron expression of 5 or 6 fields, 256 characters at most, got `5` (number)' },
   { options: { name: 'x', every: 999 }, problem: 'schedule `x`: option `every` must be an integer from 1000 to 2147483647 (ms), got `999` (number)' },
   { options: { name: 'x', every: 1_000.5 }, problem: 'schedule `x`: option `every` must be an integer from 1000 to 2147483647 (ms), got `1000.5` (number)' },
   { options: { name: 'x', every: -5 }, problem: 'schedule `x`: option `every` must be an integer from 1000 to 2147483647 (ms), got `-5` (number)' },

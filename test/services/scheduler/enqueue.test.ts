@@ -132,7 +132,7 @@ await t.test('a wrong option is told before anything is written, and leaves the 
     [{ payload: () => 1 }, /`payload` must be JSON/]
   ]
   await byPg(async (tx) => {
-    for (const [options, message] of wrong) await t.rejects(enqueue(tx, { name: 'mail', ...options } as EnqueueRequest), { name: 'TypeError', message })
+    for (const [options, message] of wrong) await t.rejects(enqueue(tx, { name: 'mail', ...options } as EnqueueRequest), { code: 'FST_SCHEDULER_OPTION_INVALID', message })
     await enqueue(tx, { name: 'mail' })
   })
   t.equal((await rows()).length, 1)

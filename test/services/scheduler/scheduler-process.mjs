@@ -28,6 +28,7 @@ async function boot ({ definitions, at }) {
   owned = defined(definitions)
   await delay(at - Date.now()) // the others declare at this very moment
   await owned.start()
+  await owned.work()
 }
 
 /** One run in a transaction that is committed, and one in a transaction that is still open when the process ends. */

@@ -7,7 +7,7 @@ import { addRun, addSchedule, begin, isOneWaiting, runRow, scheduleRow } from '.
 
 const pool = await testPool(t)
 const { trigger, pause } = createControl({ pool, next: () => null })
-t.beforeEach(async () => { await pool.query('TRUNCATE schedules CASCADE') })
+t.beforeEach(async () => { await pool.query('TRUNCATE schedules, scheduler_runs') })
 
 const count = async (): Promise<number> => (await pool.query('SELECT FROM scheduler_runs')).rows.length
 
@@ -110,6 +110,6 @@ await t.test('a request id of something else is refused, and nothing is cancelle
 
 await t.test('a wrong option is told', async (t) => {
   await addSchedule(pool)
-  for (const options of [{ requestId: '' }, { owner: 1 }, { payloads: 1 }, { payload: 'a\0b' }]) await t.rejects(trigger('report', options as unknown as TriggerOptions), { name: 'TypeError' })
+  for (const options of [{ requestId: '' }, { owner: 1 }, { payloads: 1 }, { payload: 'a\0b' }]) await t.rejects(trigger('report', options as unknown as TriggerOptions), { code: 'FST_SCHEDULER_OPTION_INVALID' })
   t.equal(await count(), 0)
 })
