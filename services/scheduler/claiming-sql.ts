@@ -2,11 +2,13 @@
 
 /**
  * A process that stops in the middle holds nobody up: after 10 s its session ends, and with it its locks. And each statement goes by its index: of 100,000
- * schedules the planner would read all to change 1,000, and a ledger that was empty when it was last looked at too.
+ * schedules the planner would read all to change 1,000, and a ledger that was empty when it was last looked at too. Its COMMIT does not wait for the disk:
+ * whatever hands a run on is committed later, and waits for all that was written before it; and a claim that a crash of Postgres undoes is made again.
  * Output: now, of the database: the start of the transaction.
  */
 export const begin = `
-SELECT set_config('idle_in_transaction_session_timeout', '10000', true), set_config('enable_seqscan', 'off', true), (extract(epoch FROM now()) * 1000)::float8 AS now`
+SELECT set_config('idle_in_transaction_session_timeout', '10000', true), set_config('enable_seqscan', 'off', true), set_config('synchronous_commit', 'off', true),
+  (extract(epoch FROM now()) * 1000)::float8 AS now`
 
 /** Input: $1 how many at most. Output: the schedules whose next tick has come, those that wait for longest first; they are locked, and none that others have locked. */
 export const lockDue = `

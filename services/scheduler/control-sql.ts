@@ -17,7 +17,7 @@ export const trigger = `
 INSERT INTO scheduler_runs (schedule_id, name, owner, kind, tick, state, payload, due_at, request_id, finished_at)
 SELECT id, name, owner, 'manual', now(), $4::text, coalesce($2::jsonb, payload), now(), $3, CASE $4::text WHEN 'skipped' THEN now() END
 FROM schedules WHERE id = $1::bigint
-ON CONFLICT (request_id) DO NOTHING
+ON CONFLICT (request_id) WHERE request_id IS NOT NULL DO NOTHING
 RETURNING id::text, state`
 
 /** Input: $1 name, $2 owner, $3 reason, $4 by. Output: the pause; the first one stays. */

@@ -7,7 +7,7 @@
 export const enqueue = `
 INSERT INTO scheduler_runs (name, kind, tick, state, payload, due_at, request_id)
 VALUES ($1, 'enqueued', now(), 'pending', $2::jsonb, coalesce($3::timestamptz, now()), $4)
-ON CONFLICT (request_id) DO NOTHING
+ON CONFLICT (request_id) WHERE request_id IS NOT NULL DO NOTHING
 RETURNING id::text`
 
 /** Input: $1 request id, $2 kind, $3 name, $4 owner. Output: id, state, and whether it is such a run. */

@@ -63,7 +63,7 @@ CREATE INDEX "schedules_due_idx" ON "schedules"("next_at") WHERE (next_at IS NOT
 CREATE UNIQUE INDEX "schedules_owner_name_key" ON "schedules"("owner", "name");
 
 -- CreateIndex
-CREATE UNIQUE INDEX "scheduler_runs_request_id_key" ON "scheduler_runs"("request_id");
+CREATE UNIQUE INDEX "scheduler_runs_request_id_key" ON "scheduler_runs"("request_id") WHERE (request_id IS NOT NULL);
 
 -- CreateIndex
 CREATE INDEX "scheduler_runs_pending_idx" ON "scheduler_runs"("due_at") WHERE (state = 'pending');
