@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { answerCalls } from '../rpc.mjs'
 import { executors } from './executors.mjs'
 
@@ -6,6 +7,7 @@ let executor
 
 const works = {
   nothing: () => {},
+  wait: () => sleep(20),
   insert: () => executor.pool.query('INSERT INTO bench_rows DEFAULT VALUES')
 }
 

@@ -7,7 +7,8 @@ const loads = [
   { what: 'that does nothing, 10 at once', concurrency: 10, work: 'nothing', part: 1, isJudged: true },
   { what: 'that does nothing, 50 at once', concurrency: 50, work: 'nothing', part: 1 },
   { what: 'that does nothing, one after the other', concurrency: 1, work: 'nothing', part: 0.2 },
-  { what: 'that inserts a row, 10 at once', concurrency: 10, work: 'insert', part: 1 }
+  { what: 'that inserts a row, 10 at once', concurrency: 10, work: 'insert', part: 1 },
+  { what: 'that waits 20 ms for something, 10 at once', concurrency: 10, work: 'wait', part: 0.5, isJudged: true }
 ]
 
 /** A run of the ledger, handed to BullMQ already, beside a job of a bare BullMQ worker with the same handler. */

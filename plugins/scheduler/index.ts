@@ -65,7 +65,7 @@ export default fp(scheduler, { name: 'holdfast-scheduler', fastify: '5.x' })
 export { scheduler }
 export * from './errors.js'
 export type { SchedulerOptions, Role } from './options.js'
-export type { AppOwnerSchedules, AppScheduler, JobName, PayloadOf } from './types.js'
+export type { AppOwnerSchedules, AppRun, AppScheduler, JobName, PayloadOf } from './types.js'
 export type { DefinitionOptions, ScheduleOptions } from '../../services/scheduler/definition.js'
 export type { OwnedSchedule, OwnerSchedules } from '../../services/scheduler/owners.js'
 export type { Run } from '../../services/scheduler/run.js'

@@ -42,7 +42,7 @@ export function createMetrics (registry: Registry | null): Metrics {
 
 function createInstruments (registry: Registry): Instruments {
   const sources = new Set<Overview>()
-  const ended = new Counter({ name: runs, help: 'Starts of runs by what became of them', labelNames: ['schedule', 'result'], registers: [registry] })
+  const ended = new Counter({ name: runs, help: 'Starts of runs by what became of them, and ticks that were skipped', labelNames: ['schedule', 'result'], registers: [registry] })
   const missed = new Counter({ name: 'scheduler_missed_total', help: 'Ticks that did not run, because they were late', labelNames: ['schedule'], registers: [registry] })
   const durations = series(createHistogram({ name: 'scheduler_run_duration_seconds', help: 'Time from the start of a run to its end', labelNames: ['schedule'], buckets: buckets.duration, registry }))
   const lags = series(createHistogram({ name: 'scheduler_lag_seconds', help: 'Time from the nominal instant of a tick to its first start', labelNames: ['schedule'], buckets: buckets.lag, registry }))
@@ -55,7 +55,10 @@ function createInstruments (registry: Registry): Instruments {
         ended.inc({ schedule: name, result })
         if (ms !== null) durations(name)(ms / 1_000)
       },
-      recorded (name, state, count) { if (state === 'missed') missed.inc({ schedule: name }, count) }
+      recorded (name, state, count) {
+        if (state === 'missed') missed.inc({ schedule: name }, count)
+        if (state === 'skipped') ended.inc({ schedule: name, result: state }, count)
+      }
     }
   }
 }

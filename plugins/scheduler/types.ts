@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { SchedulerJobs } from './index.js'
 import type { DefinitionOptions, ScheduleOptions } from '../../services/scheduler/definition.js'
 import type { Enqueued, EnqueueRequest } from '../../services/scheduler/enqueue.js'
@@ -9,6 +10,12 @@ import type { Transaction } from '../../services/database/query.js'
 /** Any string, until an application has declared its jobs. */
 export type JobName = keyof SchedulerJobs extends never ? string : keyof SchedulerJobs
 export type PayloadOf<Name> = Name extends keyof SchedulerJobs ? SchedulerJobs[Name] : unknown
+
+/** One run, as the handler of an application gets it. */
+export interface AppRun<Payload> extends Run<Payload> {
+  /** Of the application, with the run and the job in each line. */
+  log: FastifyBaseLogger
+}
 
 /** What names a job and may give its payload. */
 interface Named<Name> {
@@ -27,7 +34,7 @@ export interface AppScheduler extends Omit<Scheduler, 'define' | 'enqueue' | 'fo
    *
    * @throws FST_SCHEDULER_OPTION_INVALID that names the job, FST_SCHEDULER_DUPLICATE, FST_SCHEDULER_TOO_LATE
    */
-  define: <Name extends JobName>(options: Omit<DefinitionOptions, keyof Named<Name>> & Named<Name>, handler: (run: Run<PayloadOf<Name>>) => unknown) => void
+  define: <Name extends JobName>(options: Omit<DefinitionOptions, keyof Named<Name>> & Named<Name>, handler: (run: AppRun<PayloadOf<Name>>) => unknown) => void
   /**
    * Lets the job run once, after the transaction has been committed: rolled back, it never was.
    *

@@ -20,7 +20,8 @@ async function withLifecycle (t: Test, closeTimeout = 3_000) {
   await app.register(lifecycle, { deadline: 5_000 })
   await app.register(scheduler, { redis: testRedis(t), postgres, prefix: testPrefix(), tick: 100, closeTimeout })
   const [begun, end] = [gate(), gate()]
-  app.scheduler.define({ name: 'job' }, async () => {
+  app.scheduler.define({ name: 'job' }, async ({ log }) => {
+    log.child({ part: 1 }).info('working')
     begun.open()
     await end.opened
   })
@@ -39,6 +40,7 @@ await t.test('the start of the scheduler is a phase, and its stop a drain', asyn
   end.open()
   await closed
   t.strictSame((await ledger(postgres, 'job')).map(({ state }) => state), ['done'])
+  t.match(logged('working'), [{ plugin: 'scheduler', run: /^\d+$/, job: 'job', part: 1 }])
   t.strictSame(logged('drained').map(({ drain }) => drain), ['scheduler'])
 })
 

@@ -57,6 +57,24 @@ await t.test('each start of a run is counted by its result, and timed', async (t
   })
 })
 
+await t.test('ticks that are skipped because another run has not ended are counted', async (t) => {
+  const { app, registry, postgres } = await measured(t)
+  const [begun, ended] = [gate(), gate()]
+  app.scheduler.define({ name: 'job', every: 60_000, startDelay: 60_000 }, async () => {
+    begun.open()
+    await ended.opened
+  })
+  await app.ready()
+  await app.scheduler.trigger('job')
+  await begun.opened
+  await setBack(postgres, 1)
+  await untilRun(postgres, 'job', 'skipped')
+  const total = () => shown(registry, 'scheduler_runs_total')
+  await until('it is counted', async () => (await total())['{schedule="job",result="skipped"}'] === 1)
+  t.same(await total(), { '{schedule="job",result="skipped"}': 1 })
+  ended.open()
+})
+
 await t.test('the duration is that of the handler; a run that was never started has none', async (t) => {
   const { app, registry, postgres } = await measured(t)
   app.scheduler.define({ name: 'job', maxStarts: 1 }, () => {
