@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { until } from '../helper.js'
+import { nodeCommand } from '../node-command.js'
 
 /** What a client got. Status 0: nothing, the connection broke or the answer took too long. */
 export interface Answer {
@@ -60,7 +61,7 @@ export async function instances (t: Test, count: number, environment: (index: nu
 
 async function startInstance (t: Test, environment: Record<string, string>): Promise<Instance> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('app.ts', import.meta.url))],
+  const child = spawn(...nodeCommand('--import', import.meta.resolve('tsx'), fileURLToPath(new URL('app.ts', import.meta.url))),
     { env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const output = collect(child)
   const running = (): boolean => child.exitCode === null && child.signalCode === null

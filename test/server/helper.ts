@@ -10,6 +10,7 @@ import { buildServer } from '../../server.js'
 import { loadConfig } from '../../services/config/index.js'
 import { packageRoot } from '../../services/package-root.js'
 import { redisUrl, testDatabase, testPrefix, until } from '../helper.js'
+import { nodeCommand } from '../node-command.js'
 
 export const jwtSecret = 'a secret that is only used in tests'
 export const credentials = { email: 'test-ios@example.com', password: 'TestPassword123!' }
@@ -69,7 +70,7 @@ export async function runServer (t: Test, env: Record<string, string>): Promise<
 export function startServer (t: Test, env: Record<string, string>): { child: ChildProcess, output: () => string } {
   const cwd = mkdtempSync(join(tmpdir(), 'holdfast-server-'))
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [join(packageRoot(), 'dist', 'server.js')], { cwd, env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(...nodeCommand(join(packageRoot(), 'dist', 'server.js')), { cwd, env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => { text += chunk.toString() })
   child.stderr.on('data', (chunk: Buffer) => { text += chunk.toString() })

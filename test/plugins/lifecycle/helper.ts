@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import lifecycle from '../../../plugins/lifecycle/index.js'
 import type { LifecycleOptions } from '../../../plugins/lifecycle/index.js'
 import { until } from '../../helper.js'
+import { nodeCommand } from '../../node-command.js'
 
 export interface AppSettings {
   options?: LifecycleOptions
@@ -37,7 +38,7 @@ export interface AppProcess {
 export function startApp (t: Test, { options = {}, drains = [], phases = {}, closeHangs = false }: AppSettings = {}): AppProcess {
   const { PATH = '', HOME = '' } = process.env
   const env = { PATH, HOME, OPTIONS: JSON.stringify(options), DRAINS: JSON.stringify(drains), PHASES: JSON.stringify(phases), CLOSE_HANGS: String(closeHangs) }
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), new URL('app.ts', import.meta.url).pathname], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const child = spawn(...nodeCommand('--import', import.meta.resolve('tsx'), new URL('app.ts', import.meta.url).pathname), { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const events: string[] = []
   let [port, text] = [0, '']
   child.on('message', (message: { port?: number, begun?: string, event?: string }) => {
@@ -77,7 +78,7 @@ export async function freezeUpgraded (t: Test, port: number): Promise<void> {
   const program = `const socket = require('node:net').connect({ port: ${port}, host: '127.0.0.1', allowHalfOpen: true })
     socket.on('connect', () => socket.write('GET /ws HTTP/1.1\\r\\nHost: a\\r\\nConnection: Upgrade\\r\\nUpgrade: raw\\r\\n\\r\\n'))
     socket.once('data', (data) => process.send(String(data)))`
-  const client = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const client = spawn(...nodeCommand('-e', program), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   t.teardown(() => { client.kill('SIGKILL') })
   const [answer] = await once(client, 'message') as [string]
   if (!answer.includes('101 Switching Protocols')) throw new Error(answer)

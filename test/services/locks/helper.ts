@@ -16,6 +16,7 @@ import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
 import type { OwnServer } from '../../own-servers.js'
 import type { Order } from './process.js'
+import { nodeCommand } from '../../node-command.js'
 
 export const keyOf = (name: string): string => `test:{locks}:${name}`
 
@@ -78,7 +79,7 @@ export interface Other {
 export async function otherProcess (t: Test, servers: readonly OwnServer[]): Promise<Other> {
   const { PATH = '', HOME = '' } = process.env
   const path = fileURLToPath(new URL('process.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), path, servers.map(({ url }) => url).join(',')],
+  const child = spawn(...nodeCommand('--import', import.meta.resolve('tsx'), path, servers.map(({ url }) => url).join(',')),
     { env: { PATH, HOME }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: Array<Record<string, unknown>> = []
   child.on('message', (message: Record<string, unknown>) => { messages.push(message) })
