@@ -45,12 +45,14 @@ await t.test('the start of the scheduler is a phase, and its stop a drain', asyn
 })
 
 await t.test('a run whose handler does not end makes the stop a forced one, and goes back', async (t) => {
-  const { app, postgres, begun, logged } = await withLifecycle(t, 600)
+  const { app, postgres, begun, end, logged } = await withLifecycle(t, 600)
   await app.ready()
   await app.scheduler.trigger('job')
   await begun.opened
   await app.close()
   t.match(logged('drain failed'), [{ drain: 'scheduler', err: { message: 'runs were still going on when the scheduler stopped' } }])
+  end.open()
+  await until('its late end is refused', () => logged('a run ended too late: another process has it').length === 1)
   t.strictSame((await ledger(postgres, 'job')).map(({ state }) => state), ['pending'])
 })
 
