@@ -48,6 +48,22 @@ export function createTransact (client: TransactionClient): Transact {
   return '$transaction' in client ? viaPrisma(client) : viaPool(client)
 }
 
+/** Resolves with what `work` returned, once that is committed; rolls back and rejects where it throws. @throws as a Transact does */
+export type Commit = <T>(work: (query: Query) => Promise<T>, timeout: number) => Promise<T>
+
+/** For transactions that are committed unless something fails. */
+export function createCommit (client: TransactionClient): Commit {
+  const transact = createTransact(client)
+  return async <T>(work: (query: Query) => Promise<T>, timeout: number) => {
+    let value: T | undefined
+    await transact(async ({ query }) => {
+      value = await work(query)
+      return true
+    }, timeout)
+    return value as T
+  }
+}
+
 /** Longer than a pool waits for a connection, ms: the pool's own error says more than Prisma's. */
 const maxWait = 10_000
 

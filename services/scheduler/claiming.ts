@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Query } from '../database/query.js'
-import { createTransact } from '../database/transact.js'
+import { createCommit } from '../database/transact.js'
 import type { PoolLike } from '../database/transact.js'
 import * as sql from './claiming-sql.js'
 import type { Overlap } from './definition.js'
@@ -48,15 +48,13 @@ interface Claimed {
 const timeout = 30_000
 
 export function createClaiming ({ pool, observer, budget = 2_000 }: ClaimingDeps): Claiming {
-  const transact = createTransact(pool)
+  const commit = createCommit(pool)
   return {
     async claim (limit) {
-      let done: Done = { claimed: [], unreadable: [], counts: [] }
-      await transact(async ({ query }) => {
+      const done = await commit(async (query) => {
         const [{ now } = { now: 0 }] = await query(sql.begin, []) as Array<{ now: number }>
         const due = await query(sql.lockDue, [Math.min(limit, 1_000)]) as DueSchedule[]
-        if (due.length > 0) done = await record(query, await read(due, now, budget))
-        return true
+        return due.length > 0 ? await record(query, await read(due, now, budget)) : nothing
       }, timeout)
       if (observer !== undefined) tell(observer, done)
       return done.claimed.length + done.unreadable.length
@@ -72,6 +70,8 @@ interface Read {
 interface Done extends Read {
   counts: Array<{ name: string, state: TickState, count: number }>
 }
+
+const nothing: Done = { claimed: [], unreadable: [], counts: [] }
 
 async function record (query: Query, read: Read): Promise<Done> {
   const { claimed, unreadable } = read

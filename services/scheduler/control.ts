@@ -1,7 +1,7 @@
 import { queryOf } from '../database/query.js'
 import type { Query } from '../database/query.js'
-import { createTransact } from '../database/transact.js'
-import type { PoolLike, Transact } from '../database/transact.js'
+import { createCommit } from '../database/transact.js'
+import type { Commit, PoolLike } from '../database/transact.js'
 import { matching } from '../options.js'
 import type { Rules } from '../options.js'
 import { cancelActive, readActive } from './claiming-sql.js'
@@ -107,7 +107,7 @@ const pauseRules: Rules<PauseOptions & { reason: string }> = { owner: ownerRule,
 
 export function createControl ({ pool, next }: ControlDeps): Control {
   const query = queryOf(pool)
-  const locked = createLocking(createTransact(pool))
+  const locked = createLocking(createCommit(pool))
   return {
     async trigger (name, options = {}) {
       checkOptions(options, triggerRules)
@@ -139,16 +139,12 @@ export function createControl ({ pool, next }: ControlDeps): Control {
 }
 
 /** Runs work while a schedule is locked, in one transaction. */
-function createLocking (transact: Transact) {
-  return async <T>(name: string, owner: string, work: (query: Query, schedule: LockedSchedule) => Promise<T>): Promise<T | null> => {
-    let value: T | null = null
-    await transact(async ({ query }) => {
+function createLocking (commit: Commit) {
+  return async <T>(name: string, owner: string, work: (query: Query, schedule: LockedSchedule) => Promise<T>): Promise<T | null> =>
+    await commit(async (query) => {
       const [schedule] = await query(sql.lock, [name, owner]) as LockedSchedule[]
-      if (schedule !== undefined) value = await work(query, schedule)
-      return true
+      return schedule === undefined ? null : await work(query, schedule)
     }, timeout)
-    return value
-  }
 }
 
 /** As for a tick that has come, and so that what others have recorded is seen: once the schedule is locked. */

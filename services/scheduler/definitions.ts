@@ -1,6 +1,6 @@
 import { queryOf } from '../database/query.js'
 import type { Query } from '../database/query.js'
-import { createTransact } from '../database/transact.js'
+import { createCommit } from '../database/transact.js'
 import type { PoolLike } from '../database/transact.js'
 import { hashOf } from './definition.js'
 import type { Definition, ScheduleDefinition } from './definition.js'
@@ -47,20 +47,17 @@ export interface ScheduleRow {
 const timeout = 30_000
 
 export function createDefinitions ({ pool, orphanGrace = 14 * 86_400_000 }: DefinitionsDeps): Definitions {
-  const transact = createTransact(pool)
+  const commit = createCommit(pool)
   const query = queryOf(pool)
   return {
     async reconcile (definitions) {
-      let done: Reconciled = { written: [], removed: [], skew: 0 }
-      await transact(async ({ query }) => {
+      return await commit(async (query) => {
         const written = await upsert(query, definitions.map((schedule) => ({ schedule, owner: '', revision: schedule.revision })))
         await query(sql.see, seen(definitions, ({ startDelay }) => startDelay))
         const removed = await query(sql.removeOrphans, [definitions.map(({ name }) => name), orphanGrace]) as Array<{ name: string, id: string }>
         if (removed.length > 0) await query(cancelRest, [removed.map(({ id }) => id)])
-        done = { written, removed: removed.map(({ name }) => name), skew: await skewOf(query) }
-        return true
+        return { written, removed: removed.map(({ name }) => name), skew: await skewOf(query) }
       }, timeout)
-      return done
     },
     async see (definitions) {
       await query(sql.see, seen(definitions, () => 0))

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { createTransact } from '../database/transact.js'
+import { createCommit } from '../database/transact.js'
 import * as relaySql from './relay-sql.js'
 import * as runSql from './run-sql.js'
 import { createTogether } from './together.js'
@@ -96,7 +96,7 @@ export interface Ledger {
 const timeout = 10_000
 
 export function createLedger (pool: Pool): Ledger {
-  const transact = createTransact(pool)
+  const commit = createCommit(pool)
   const rowsOf = async <T extends object>(text: string, values: unknown[]): Promise<T[]> => (await pool.query<T>(text, values)).rows
   const begin = createTogether<Begin, BegunRun>({
     free: (begins) => rowsOf(runSql.beginFree, beginColumns(begins)),
@@ -121,15 +121,10 @@ export function createLedger (pool: Pool): Ledger {
       const row = await finish({ ...run, ...ending })
       return { isOurs: row !== undefined, heldBack: row?.heldBack ?? null }
     },
-    async promote (schedules) {
-      let promoted = 0
-      await transact(async ({ query }) => {
-        await query(runSql.lockSchedules, [schedules])
-        promoted = (await query(runSql.promote, [schedules])).length
-        return true
-      }, timeout)
-      return promoted
-    },
+    promote: async (schedules) => await commit(async (query) => {
+      await query(runSql.lockSchedules, [schedules])
+      return (await query(runSql.promote, [schedules])).length
+    }, timeout),
     relay: (limit) => rowsOf(relaySql.relay, [limit]),
     again: (age, limit) => rowsOf(relaySql.again, [age, limit]),
     takeBack: (limit) => rowsOf(relaySql.takeBack, [limit]),

@@ -1,5 +1,5 @@
 import { queryOf } from '../database/query.js'
-import { createTransact } from '../database/transact.js'
+import { createCommit } from '../database/transact.js'
 import type { PoolLike } from '../database/transact.js'
 import { show } from '../options.js'
 import { checkSchedule, toSchedule } from './definition.js'
@@ -50,17 +50,12 @@ export type ForOwner = (owner: string) => OwnerSchedules
 
 export function createOwners ({ pool, check }: OwnersDeps): { forOwner: ForOwner } {
   const query = queryOf(pool)
-  const transact = createTransact(pool)
-  async function remove (owner: string, name: string | null): Promise<number> {
-    let count = 0
-    await transact(async ({ query }) => {
-      const gone = await query(sql.remove, [owner, name]) as Array<{ id: string }>
-      if (gone.length > 0) await query(sql.cancelRest, [gone.map(({ id }) => id)])
-      count = gone.length
-      return true
-    }, timeout)
-    return count
-  }
+  const commit = createCommit(pool)
+  const remove = async (owner: string, name: string | null): Promise<number> => await commit(async (query) => {
+    const gone = await query(sql.remove, [owner, name]) as Array<{ id: string }>
+    if (gone.length > 0) await query(sql.cancelRest, [gone.map(({ id }) => id)])
+    return gone.length
+  }, timeout)
   return {
     forOwner (owner) {
       if (!idRule.accepts(owner)) throw new FST_SCHEDULER_OPTION_INVALID(`an owner must be ${idRule.expected}, got ${show(owner)}`)

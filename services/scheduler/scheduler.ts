@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import type { Pool } from 'pg'
 import type { Transaction } from '../database/query.js'
 import { createClaiming } from './claiming.js'
 import type { ClaimObserver } from './claiming.js'
@@ -50,9 +51,6 @@ export function createScheduler (deps: SchedulerDeps): OwnedScheduler {
   const { pool, isWorker } = deps
   const jobs = createJobs()
   const reconciling = createReconciling({ ...deps, definitions: jobs.definitions })
-  const control = createControl({ pool, next: nextTick })
-  const history = createHistory({ pool })
-  const owners = createOwners({ pool, check: jobs.check })
   let working: Promise<Working> | null = null
   let stopped: Promise<boolean> | null = null
 
@@ -63,20 +61,7 @@ export function createScheduler (deps: SchedulerDeps): OwnedScheduler {
     return isDrained
   }
   return {
-    scheduler: {
-      ...control,
-      ...history,
-      define: jobs.define,
-      async trigger (name, options = {}) {
-        if (options.payload !== undefined) jobs.check(name, options.payload)
-        return await control.trigger(name, options)
-      },
-      forOwner: owners.forOwner,
-      async enqueue (tx, name, payload, options = {}) {
-        jobs.check(name, payload)
-        return await enqueue(tx, { ...options, name, payload })
-      }
-    },
+    scheduler: createCalls(pool, jobs),
     overview: createOverview(pool),
     async start () {
       jobs.close()
@@ -88,6 +73,25 @@ export function createScheduler (deps: SchedulerDeps): OwnedScheduler {
       await working
     },
     stop: (deadline) => (stopped ??= stopNow(deadline))
+  }
+}
+
+/** What applications call. */
+function createCalls (pool: Pool, jobs: Jobs): Scheduler {
+  const control = createControl({ pool, next: nextTick })
+  return {
+    ...control,
+    ...createHistory({ pool }),
+    ...createOwners({ pool, check: jobs.check }),
+    define: jobs.define,
+    async trigger (name, options = {}) {
+      if (options.payload !== undefined) jobs.check(name, options.payload)
+      return await control.trigger(name, options)
+    },
+    async enqueue (tx, name, payload, options = {}) {
+      jobs.check(name, payload)
+      return await enqueue(tx, { ...options, name, payload })
+    }
   }
 }
 

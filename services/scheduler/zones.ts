@@ -1,4 +1,4 @@
-import { createTransact } from '../database/transact.js'
+import { createCommit } from '../database/transact.js'
 import type { PoolLike } from '../database/transact.js'
 import { parseExpression } from './expression.js'
 import * as sql from './zones-sql.js'
@@ -35,18 +35,12 @@ const batch = 1_000
 const timeout = 30_000
 
 export function createZones ({ pool, release = tzRelease }: ZonesDeps): Zones {
-  const transact = createTransact(pool)
-
-  async function refreshBatch (): Promise<number> {
-    let count = 0
-    await transact(async ({ query }) => {
-      const older = await query(sql.lockOlder, [release, batch]) as OlderTick[]
-      count = older.length
-      if (count > 0) await query(sql.move, [release, older.map(({ id }) => id), older.map(nextOf)])
-      return true
-    }, timeout)
-    return count
-  }
+  const commit = createCommit(pool)
+  const refreshBatch = async (): Promise<number> => await commit(async (query) => {
+    const older = await query(sql.lockOlder, [release, batch]) as OlderTick[]
+    if (older.length > 0) await query(sql.move, [release, older.map(({ id }) => id), older.map(nextOf)])
+    return older.length
+  }, timeout)
   return {
     async refresh (signal) {
       let total = 0

@@ -25,8 +25,15 @@ function known<T> (answer: T | null, name: string): T {
   return answer
 }
 
+type Application = Parameters<FastifyPluginAsyncTypebox>[0]
+
 /** The declared jobs, their runs, and what an operator does with them. */
 const jobs: FastifyPluginAsyncTypebox = async (fastify) => {
+  showJobs(fastify)
+  controlJobs(fastify)
+}
+
+function showJobs (fastify: Application): void {
   const { scheduler } = fastify
 
   fastify.get('/', {
@@ -43,6 +50,10 @@ const jobs: FastifyPluginAsyncTypebox = async (fastify) => {
     if (runs.length === 0 && !(await scheduler.list()).some((job) => job.name === name)) throw new FST_API_JOB_UNKNOWN(name)
     return { runs: runs.map((run) => ({ ...withTimes(run), dueAt: iso(run.dueAt) })) }
   })
+}
+
+function controlJobs (fastify: Application): void {
+  const { scheduler } = fastify
 
   fastify.post('/:name/run', {
     config,
