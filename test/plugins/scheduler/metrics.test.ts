@@ -15,6 +15,25 @@ async function measured (t: Test, options: Partial<SchedulerOptions> = {}) {
   return { registry, postgres, create, app: await create({ metrics: registry, lease: 1_000, ...options }) }
 }
 
+/** A run of a tick of 5 s ago, which has failed so many times in `app` and is to be interrupted by its stop. `other` would do it at once. */
+async function interrupted (t: Test, failures: number) {
+  const { app, registry, postgres, create } = await measured(t)
+  const other = await create({ metrics: registry })
+  const begun = gate()
+  const schedule = { name: 'job', every: 3_600_000, startDelay: 60_000 }
+  app.scheduler.define({ ...schedule, retries: failures, backoff: { minDelay: 1, maxDelay: 1 }, interruptible: true }, async ({ attempt, signal }) => {
+    if (attempt <= failures) throw new Error('again')
+    begun.open()
+    await until('it is told to end', () => signal.aborted)
+    signal.throwIfAborted()
+  })
+  other.scheduler.define(schedule, () => {})
+  await app.ready()
+  await setBack(postgres, 5)
+  await begun.opened
+  return { app, other, registry, postgres }
+}
+
 await t.test('each start of a run is counted by its result, and timed', async (t) => {
   const { app, registry, postgres } = await measured(t)
   const begun = new Set<string>()
@@ -94,19 +113,7 @@ await t.test('the duration is that of the handler; a run that was never started 
 })
 
 await t.test('the lag is from the nominal instant of a tick to its first start, not to its repetitions, nor to runs that were asked for', async (t) => {
-  const { app, registry, postgres, create } = await measured(t)
-  const other = await create({ metrics: registry })
-  const begun = gate()
-  app.scheduler.define({ name: 'job', every: 3_600_000, startDelay: 60_000, retries: 1, backoff: { minDelay: 1, maxDelay: 1 }, interruptible: true }, async ({ attempt, signal }) => {
-    if (attempt === 1) throw new Error('again')
-    begun.open()
-    await until('it is told to end', () => signal.aborted)
-    signal.throwIfAborted()
-  })
-  other.scheduler.define({ name: 'job', every: 3_600_000, startDelay: 60_000 }, () => {})
-  await app.ready()
-  await setBack(postgres, 5)
-  await begun.opened
+  const { app, other, registry, postgres } = await interrupted(t, 1)
   const lag = async (): Promise<number> => (await shown(registry, 'scheduler_lag_seconds_sum'))['{schedule="job"}'] ?? 0
   const first = await lag()
   t.ok(first >= 5 && first < 10, `${first} s`)
@@ -120,18 +127,7 @@ await t.test('the lag is from the nominal instant of a tick to its first start, 
 })
 
 await t.test('an interrupted first start and the next one are one lag', async (t) => {
-  const { app, registry, postgres, create } = await measured(t)
-  const other = await create({ metrics: registry })
-  const begun = gate()
-  app.scheduler.define({ name: 'job', every: 3_600_000, startDelay: 60_000, interruptible: true }, async ({ signal }) => {
-    begun.open()
-    await until('it is told to end', () => signal.aborted)
-    signal.throwIfAborted()
-  })
-  other.scheduler.define({ name: 'job', every: 3_600_000, startDelay: 60_000 }, () => {})
-  await app.ready()
-  await setBack(postgres, 5)
-  await begun.opened
+  const { app, other, registry, postgres } = await interrupted(t, 0)
   await app.close()
   await other.ready()
   await untilRun(postgres, 'job', 'done')

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import type { LockService } from '../../../services/locks/locks.js'
 import { until } from '../../helper.js'
 import { ownCluster, ownRedis } from '../../own-servers.js'
-import { locksOver } from './helper.js'
+import { locksOver, untilExtended } from './helper.js'
 
 /** A release of one process wakes the other one, which looks every 250 to 500 ms only by then. */
 async function handsOver (t: Test, [holder, waiter]: readonly [LockService, LockService]): Promise<void> {
@@ -22,9 +22,9 @@ await t.test('several names of a Cluster are taken, extended and handed over', a
   const { port } = await ownCluster(t)
   const open = async (): Promise<LockService> => (await locksOver(t, [new Cluster([{ host: '127.0.0.1', port }])])).locks
   const both = [await open(), await open()] as const
-  await both[0].using(['a', 'b'], { ttl: 300 }, async ({ assertHeld }) => {
-    await sleep(500) // past two extensions
-    assertHeld()
+  await both[0].using(['a', 'b'], { ttl: 300 }, async (grant) => {
+    await untilExtended(grant, 3)
+    grant.assertHeld()
     t.same(await both[1].tryUsing('b', {}, () => {}), { acquired: false })
   })
   await handsOver(t, both)
@@ -44,11 +44,14 @@ await t.test('a client that wants numbers as strings gets its locks', async (t) 
 
 await t.test('10,000 names are held at once', async (t) => {
   const { url } = await ownRedis(t)
-  const { locks } = await locksOver(t, [new Redis(url)])
+  const redis = new Redis(url)
+  const { locks } = await locksOver(t, [redis])
   const grants = await Promise.all(Array.from({ length: 10_000 }, (_, index) => locks.acquire(`name ${index}`)))
   const ends = (): number[] => grants.map((grant) => performance.now() + grant.remaining())
   const first = ends()
   await until('all are extended', () => ends().every((end, index) => end > (first[index] ?? 0) + 1_000))
   for (const grant of grants) grant.assertHeld()
-  t.ok((await Promise.all(grants.map((grant) => grant.release()))).every((released) => released))
+  await Promise.all(grants.map((grant) => grant.release()))
+  // Not every answer counts on a machine that has no time for Redis: one that comes after 250 ms of silence confirms nothing.
+  await until('all are given back, long before their ttl', async () => await redis.dbsize() === 0, 5_000)
 })

@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import type { Cluster } from 'ioredis'
 import type { Test } from 'tap'
 import type { LockBackend } from '../../../services/locks/backend.js'
+import type { Grant } from '../../../services/locks/grant.js'
 import { createLocks } from '../../../services/locks/locks.js'
 import type { LockService } from '../../../services/locks/locks.js'
 import { noObserver } from '../../../services/locks/observer.js'
@@ -96,6 +97,17 @@ export async function otherProcess (t: Test, servers: readonly OwnServer[]): Pro
   }, 60_000)
   await told('ready')
   return { order: (order) => { child.send(order) }, told, pid: child.pid ?? 0 }
+}
+
+/** Waits until a lock was extended so many times. */
+export async function untilExtended ({ remaining }: Pick<Grant, 'remaining'>, times: number): Promise<void> {
+  for (let extension = 1; extension <= times; extension++) {
+    let last = remaining()
+    await until(`extension ${extension}`, () => {
+      const [before, now] = [last, last = remaining()]
+      return now > before
+    })
+  }
 }
 
 export const blockFor = (ms: number): void => {

@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { until } from '../../helper.js'
-import { keyOf, locked } from './helper.js'
+import { keyOf, locked, untilExtended } from './helper.js'
 
 await t.test('with one of three nodes frozen locks are had, waited for and handed over', async (t) => {
   const { locks, servers } = await locked(t, { nodes: 3 })
@@ -66,20 +65,21 @@ await t.test('the holder is told at the end of the validity when two of three fr
 
 await t.test('a lock outlives an outage that is shorter than its validity', async (t) => {
   const { locks, servers: [server] } = await locked(t)
-  await locks.using('a', { ttl: 2_000 }, async ({ assertHeld }) => {
+  await locks.using('a', { ttl: 2_000 }, async (grant) => {
+    const end = performance.now() + grant.remaining()
     server?.signal('SIGSTOP')
-    await sleep(1_000) // an extension is due in between
+    await until('an extension was due', () => grant.remaining() < 1_000)
     server?.signal('SIGCONT')
-    await sleep(1_500) // past the first validity
-    assertHeld()
+    await until('the first validity is over', () => performance.now() > end + 500)
+    grant.assertHeld()
   })
 })
 
 await t.test('what one of three nodes forgot is no loss', async (t) => {
   const { locks, clients: [client] } = await locked(t, { nodes: 3 })
-  await locks.using('a', { ttl: 300 }, async ({ assertHeld }) => {
+  await locks.using('a', { ttl: 300 }, async (grant) => {
     await client?.flushall()
-    await sleep(500) // past two extensions
-    assertHeld()
+    await untilExtended(grant, 3)
+    grant.assertHeld()
   })
 })

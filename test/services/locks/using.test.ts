@@ -5,7 +5,7 @@ import { createLocks } from '../../../services/locks/locks.js'
 import { noObserver } from '../../../services/locks/observer.js'
 import { silentLog } from '../../../services/log.js'
 import { gate, until } from '../../helper.js'
-import { blockFor, keyOf, locked } from './helper.js'
+import { blockFor, keyOf, locked, untilExtended } from './helper.js'
 
 await t.test('two commands for an uncontended lock, and nothing is left', async (t) => {
   const { locks, clients: [client] } = await locked(t)
@@ -86,10 +86,10 @@ await t.test('after FLUSHALL the holder is told', async (t) => {
 
 await t.test('a lock is extended for as long as its holder works', async (t) => {
   const { locks, clients: [client] } = await locked(t)
-  await locks.using('a', { ttl: 150 }, async ({ assertHeld }) => {
-    for (let index = 0; index < 10; index++) {
-      await sleep(50) // longer than the ttl altogether
-      assertHeld()
+  await locks.using('a', { ttl: 150 }, async (grant) => {
+    for (let index = 0; index < 10; index++) { // longer than the ttl altogether
+      await untilExtended(grant, 1)
+      grant.assertHeld()
       t.same(await locks.tryUsing('b', {}, async () => 1), { acquired: true, value: 1 })
     }
   })
@@ -171,9 +171,9 @@ await t.test('the wall clock does not count', async (t) => {
   const { locks } = await locked(t)
   const { now } = Date
   t.teardown(() => { Date.now = now })
-  await locks.using('a', { ttl: 300 }, async ({ assertHeld }) => {
+  await locks.using('a', { ttl: 300 }, async (grant) => {
     Date.now = () => now() + 3_600_000
-    await sleep(400) // past two extensions
-    assertHeld()
+    await untilExtended(grant, 3)
+    grant.assertHeld()
   })
 })

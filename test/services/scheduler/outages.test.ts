@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from 'ioredis'
 import t from 'tap'
+import type { Test } from 'tap'
 import { gate, until } from '../../helper.js'
 import { ownCluster, ownRedis, withRedis } from '../../own-servers.js'
 import type { OwnServer } from '../../own-servers.js'
@@ -15,16 +16,22 @@ function noted () {
 /** As they are by default. */
 const ticker = { tick: 1_000, offset: 50, checkEvery: 3_000 }
 
-await t.test('after FLUSHALL runs go on within 10 s, each once', async (t) => {
-  const server = await ownRedis(t)
+/** Two processes that have one run each, `held`, and so many runs that wait in Redis because nobody is free. */
+async function waitingIn (t: Test, server: OwnServer, count: number) {
   const { pool, node } = await setUp(t, { redisUrl: server.url })
   const { ran, held, jobs } = noted()
   const nodes = [await node({ jobs, ticker, executor: { concurrency: 1 } }), await node({ jobs, ticker, executor: { concurrency: 1 } })]
   const running = [await insertRun(pool, { name: 'hold' }), await insertRun(pool, { name: 'hold' })]
   for (const id of running) await reach(pool, id, 'running')
-  await insertRuns(pool, 200)
-  await Promise.all(nodes.map(({ relay }) => relay.relay(200)))
-  t.equal(await countOf(pool, 'enqueued'), 200, 'they wait in Redis, because nobody is free')
+  await insertRuns(pool, count)
+  await Promise.all(nodes.map(({ relay }) => relay.relay(count)))
+  t.equal(await countOf(pool, 'enqueued'), count, 'they wait in Redis')
+  return { pool, ran, held, running }
+}
+
+await t.test('after FLUSHALL runs go on within 10 s, each once', async (t) => {
+  const server = await ownRedis(t)
+  const { pool, ran, held, running } = await waitingIn(t, server, 200)
   await withRedis(server, (redis) => redis.flushall())
   held.open()
   await until('all are done', async () => await countOf(pool, 'done') === 202)
@@ -35,14 +42,7 @@ await t.test('after FLUSHALL runs go on within 10 s, each once', async (t) => {
 
 await t.test('when Redis was killed and is back, runs go on within 10 s, each once', async (t) => {
   const server = await ownRedis(t)
-  const { pool, node } = await setUp(t, { redisUrl: server.url })
-  const { ran, held, jobs } = noted()
-  const nodes = [await node({ jobs, ticker, executor: { concurrency: 1 } }), await node({ jobs, ticker, executor: { concurrency: 1 } })]
-  const running = [await insertRun(pool, { name: 'hold' }), await insertRun(pool, { name: 'hold' })]
-  for (const id of running) await reach(pool, id, 'running')
-  await insertRuns(pool, 100)
-  await Promise.all(nodes.map(({ relay }) => relay.relay(100)))
-  t.equal(await countOf(pool, 'enqueued'), 100, 'they wait in Redis, which keeps nothing')
+  const { pool, ran, held, running } = await waitingIn(t, server, 100)
   await server.kill()
   await insertRuns(pool, 100)
   held.open()
