@@ -82,11 +82,11 @@ async function runAll (session, { url, pool }) {
   const due = await setDue(pool, at)
   await worker.ask('start', { redisUrl: session.redisUrl, databaseUrl: url, prefix: `${session.prefix}:users`, jobs: [{ name }] })
   if (Date.now() > at.getTime() - 1_000) throw new Error('the schedules were due before the process was ready')
-  const enqueued = await secondsUntil(at, async () => await countRuns(pool, 'enqueues > 0') === due)
-  const ended = await secondsUntil(at, async () => await countRuns(pool, "state = 'done'") === due)
+  const ofThen = `tick = '${at.toISOString()}'` // the next ones of some schedules come within minutes
+  const enqueued = await secondsUntil(at, async () => await countRuns(pool, `enqueues > 0 AND ${ofThen}`) === due)
+  const ended = await secondsUntil(at, async () => await countRuns(pool, `state = 'done' AND ${ofThen}`) === due)
   const ran = await worker.ask('ran')
-  assert.equal(new Set(ran).size, due)
-  assert.equal(ran.length, due, 'a run was run twice')
+  assert.equal(new Set(ran).size, ran.length, 'a run was run twice')
   const memory = await worker.ask('memory')
   await worker.ask('end')
   return { enqueued, ended, due, memory }
