@@ -4,7 +4,7 @@ const atMost = 1.3
 
 /** What a load is called, how many jobs at once, what each of them does, and which part of the runs is enough of it. */
 const loads = [
-  { what: 'that does nothing, 10 at once', concurrency: 10, work: 'nothing', part: 1, isJudged: true },
+  { what: 'that does nothing, 10 at once', concurrency: 10, work: 'nothing', part: 1 },
   { what: 'that does nothing, 50 at once', concurrency: 50, work: 'nothing', part: 1 },
   { what: 'that does nothing, one after the other', concurrency: 1, work: 'nothing', part: 0.2 },
   { what: 'that inserts a row, 10 at once', concurrency: 10, work: 'insert', part: 1 },

@@ -94,6 +94,7 @@ export function createExecutor (deps: ExecutorDeps): Executor {
       const end = performance.now() + deadline
       worker.pause()
       const isDrained = await drain.drain(deadline)
+      writer.close()
       await worker.close(Math.max(0, end - performance.now()))
       endHeartbeat()
       return isDrained
@@ -109,13 +110,18 @@ interface Context {
   writer: Writer
 }
 
-/** From the start to what is written of the end. */
-async function run ({ deps, running, drain, writer }: Context, started: Running, job: RunnableJob): Promise<void> {
+/** Resolves when the handler has ended: what is written of it then keeps no other run waiting, though it waits for a disk. */
+async function run (context: Context, started: Running, job: RunnableJob): Promise<void> {
+  const { deps, running, drain } = context
   const begin = performance.now()
   running.add(started)
+  const ending = drain.isDraining() ? interrupted : await outcome(started, job, deps) // the stop may have begun while it was started
+  started.isEnding = true
+  drain.track(end(context, started, ending, begin)).catch((err: unknown) => { deps.log.error({ err, run: started.id }, 'the end of a run could not be written: it runs again when its lease is past') })
+}
+
+async function end ({ deps, running, writer }: Context, started: Running, ending: Ending, begin: number): Promise<void> {
   try {
-    const ending = drain.isDraining() ? interrupted : await outcome(started, job, deps) // the stop may have begun while it was started
-    started.isEnding = true
     const isOurs = await writer.finish(started, ending)
     report(deps, started.row, isOurs ? resultOf(ending) : 'lost', performance.now() - begin, ending)
   } finally {

@@ -28,7 +28,7 @@ export interface Expression {
 /** A year without its 29 February is followed by seven more at most. */
 const longestGap = 9 * 366 * 86_400_000
 
-/** @throws TypeError that says what is wrong, of an expression that croner does not know */
+/** @throws TypeError, now or when a tick is asked for, that says what is wrong with an expression that croner does not know */
 export function parseExpression ({ cron, every, timezone, anchor = new Date(0) }: Cadence): Expression {
   if (typeof cron === 'string') return cronExpression(cron, timezone)
   if (typeof every === 'number') return interval(every, anchor.getTime())
@@ -72,16 +72,14 @@ function interval (every: number, anchor: number): Expression {
 }
 
 function cronExpression (cron: string, timezone: string): Expression {
-  const parsed = (): Cron => parse(cron, timezone)
-  parsed()
   /** Ticks come on whole minutes, or seconds: what is asked in one of them has one answer. */
   const grain = cron.trim().split(/\s+/).length === 5 ? 60_000 : 1_000
   const floor = (at: Date): number => Math.floor(at.getTime() / grain) * grain
-  const next = (after: Date): Date | null => cached(`${cron}|${timezone}|${floor(after)}`, () => parsed().nextRun(new Date(floor(after)))).value
+  const next = (after: Date): Date | null => cached(`${cron}|${timezone}|${floor(after)}`, () => parse(cron, timezone).nextRun(new Date(floor(after)))).value
   return {
     next,
     latest: (after, until, cap) =>
-      cached(`${cron}|${timezone}|${after.getTime()}|${floor(until)}|${cap}`, () => latest(parsed(), after, new Date(floor(until)), cap)).value
+      cached(`${cron}|${timezone}|${after.getTime()}|${floor(until)}|${cap}`, () => latest(parse(cron, timezone), after, new Date(floor(until)), cap)).value
   }
 }
 
@@ -105,8 +103,8 @@ function collect (next: (after: Date) => Date | null, after: Date, until: Date, 
   return found
 }
 
-/** Of croner's 83 kB each. */
-const parsedOnes = new LRUCache<string, Cron>({ max: 100 })
+/** Of croner's 83 kB each: of many expressions in turn, those that are kept for a while are what the garbage collector is slow to take. */
+const parsedOnes = new LRUCache<string, Cron>({ max: 10 })
 
 function parse (cron: string, timezone: string): Cron {
   const key = `${cron}|${timezone}`

@@ -19,20 +19,23 @@ interface Call<Item, Row> {
   reject: (reason: unknown) => void
 }
 
+/** Statements under way at once: one that hangs does not hold up all, and what came a moment too late for one does not wait for its commit. */
+const atOnce = 2
+
 /**
- * A statement and its commit cost more than the row that it writes, so what is asked for while one is under way leaves together, in the next. None waits for a row that
+ * A statement and its commit cost more than the row that it writes, so what is asked for while they are under way leaves together, in the next. None waits for a row that
  * another one wants and somebody has locked, nor fails with it: whatever has no answer is asked for alone. Each id is in a statement once: of two calls for one run
  * the second finds what the first has done.
  */
 export function createTogether<Item extends { id: string }, Row extends { id: string }> ({ free, alone, most = 100 }: TogetherDeps<Item, Row>): (item: Item) => Promise<Row | undefined> {
   let waiting: Array<Call<Item, Row>> = []
-  let isUnderWay = false
+  let underWay = 0
 
   async function leave (): Promise<void> {
-    isUnderWay = true
+    underWay++
     await setImmediate() // so that those of one turn of the event loop leave together
     while (waiting.length > 0) await ask(taken())
-    isUnderWay = false
+    underWay--
   }
   function taken (): Map<string, Call<Item, Row>> {
     const calls = new Map<string, Call<Item, Row>>()
@@ -57,6 +60,6 @@ export function createTogether<Item extends { id: string }, Row extends { id: st
   }
   return async (item) => await new Promise((resolve, reject) => {
     waiting.push({ item, resolve, reject })
-    if (!isUnderWay) leave().catch(reject)
+    if (underWay < atOnce) leave().catch(reject)
   })
 }

@@ -19,18 +19,21 @@ export interface Writer {
   finish: (run: HeldRun, ending: Ending) => Promise<boolean>
   /** Lets the next one go where nothing of the schedule is active. */
   letGo: (schedule: string | null) => Promise<void>
+  /** What cannot be written is not tried again from now on: the pool may be closed. */
+  close: () => void
 }
 
 /** Between two attempts, ms. */
 const pause = 500
 
 export function createWriter ({ ledger, lease, onPending, log }: WriterDeps): Writer {
+  let isClosed = false
   async function finish (run: HeldRun, ending: Ending): Promise<{ isOurs: boolean, heldBack: string | null }> {
     for (const end = performance.now() + lease; ; await delay(pause, undefined, { ref: false })) {
       try {
         return await ledger.finish(run, ending)
       } catch (err) {
-        if (performance.now() + pause > end) throw err
+        if (isClosed || performance.now() + pause > end) throw err
         log.warn({ err, run: run.id }, 'the end of a run could not be written: again soon')
       }
     }
@@ -46,6 +49,7 @@ export function createWriter ({ ledger, lease, onPending, log }: WriterDeps): Wr
   }
   return {
     letGo,
+    close () { isClosed = true },
     async finish (run, ending) {
       const { isOurs, heldBack } = await finish(run, ending)
       if (ending.state !== 'pending') await letGo(heldBack)

@@ -159,3 +159,24 @@ await t.test('what was cancelled before it started never starts', async (t) => {
   await reach(pool, later, 'cancelled')
   t.equal(calls, 0)
 })
+
+await t.test('a run whose end waits to be written keeps no other one waiting, and a stop waits for it', async (t) => {
+  const { pool, node } = await setUp(t)
+  const client = await pool.connect()
+  t.teardown(() => { client.release(true) })
+  const handler = async ({ id, payload }: Run): Promise<void> => {
+    if (payload !== 'locked') return
+    await client.query('BEGIN')
+    await client.query('SELECT FROM scheduler_runs WHERE id = $1 FOR UPDATE', [id])
+  }
+  const { executor } = await node({ jobs: { job: { handler } }, executor: { concurrency: 1 } })
+  const locked = await insertRun(pool, { payload: 'locked' })
+  const next = await insertRun(pool)
+  await reach(pool, next, 'done')
+  t.match(await runOf(pool, locked), { state: 'running' })
+  t.equal(executor.running(), 1)
+  const stopped = executor.stop(20_000)
+  await client.query('COMMIT')
+  t.equal(await stopped, true)
+  t.match(await runOf(pool, locked), { state: 'done' })
+})

@@ -135,13 +135,17 @@ await t.test('a stop ends in time when Redis never was there', async (t) => {
 await t.test('a stop ends in time with Postgres away; the run is taken back once its lease is past', async (t) => {
   const { server, pool } = await ownPool(t)
   const { node } = await setUp(t, { pool })
-  const { executor, relay } = await node({ jobs: { job: { handler: obedient } }, executor: { lease: 4_000 } })
+  let failures = 0
+  const log = { ...silentLog, error: (_fields: object, message?: string) => { if (message?.startsWith('the end of a run could not be written')) failures++ } }
+  const { executor, relay } = await node({ jobs: { job: { handler: obedient } }, executor: { lease: 4_000 }, log })
   const id = await insertRun(pool)
   await reach(pool, id, 'running')
   await server.kill()
   const begin = performance.now()
   await executor.stop(1_500)
   t.ok(performance.now() - begin < 1_700)
+  await until('its end is not tried any more', () => executor.running() === 0, 1_500)
+  t.equal(failures, 1)
   await server.start()
   await until('it is pending', async () => { await relay.repair(); return (await runOf(pool, id)).state !== 'running' })
 })

@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
 import t from 'tap'
 import type { Test } from 'tap'
 import { createLedger } from '../../../services/scheduler/ledger.js'
 import type { BegunRun, HeldRun, Ledger } from '../../../services/scheduler/ledger.js'
-import { testPool } from '../../helper.js'
+import { createTogether } from '../../../services/scheduler/together.js'
+import { gate, testPool } from '../../helper.js'
 import { insertRun, runOf } from './helper.js'
 
 interface Setup {
@@ -78,4 +80,22 @@ await t.test('one that is not ours any more, and one that Postgres refuses, spoi
   const ends = await Promise.allSettled([ledger.finish(ours, done), ledger.finish(lost, done), ledger.finish({ ...refused, progress: { done: 2 ** 31, total: null } }, done)])
   t.match(ends, [{ value: { isOurs: true } }, { value: { isOurs: false } }, { reason: { code: '22003' } }])
   t.strictSame(await Promise.all(runs.map(async ({ id }) => (await runOf(pool, id)).state)), ['done', 'running', 'running'])
+})
+
+await t.test('a statement that hangs holds up none that comes after it', async (t) => {
+  const hangs = gate()
+  const together = createTogether<{ id: string }, { id: string }>({
+    free: async (items) => {
+      if (items.some(({ id }) => id === 'hangs')) await hangs.opened
+      return items
+    },
+    alone: async () => undefined
+  })
+  const hanging = together({ id: 'hangs' })
+  for (const id of ['first', 'second']) {
+    await setImmediate()
+    t.strictSame(await together({ id }), { id })
+  }
+  hangs.open()
+  t.strictSame(await hanging, { id: 'hangs' })
 })
