@@ -39,6 +39,22 @@ await t.test('a run that Redis lost is added again, one that waits there is not 
   t.strictSame(await redis.lrange(wait, 0, -1), [`${id}-1`])
 })
 
+await t.test('with a backlog a repair adds only what is not in the queue', async (t) => {
+  const { pool, prefix } = await setUp(t)
+  const redis = testRedis(t)
+  const { queue, connection, close } = await openQueue(runsQueue, { redis, prefix, log: silentLog })
+  t.teardown(close)
+  const added: unknown[] = []
+  const counting = { toKey: (id: string) => queue.toKey(id), addBulk: async (jobs: Parameters<typeof queue.addBulk>[0]) => { added.push(...jobs.map(({ opts }) => opts?.jobId)); return await queue.addBulk(jobs) } }
+  const relay = createRelay({ pool, queue: counting, connection, log: silentLog, repairAfter: 0, batch: 10 })
+  await insertRuns(pool, 30)
+  for (let batches = 0; batches < 3; batches++) await relay.relay(10)
+  t.equal(added.splice(0).length, 30)
+  await redis.del(queue.toKey('7-1'))
+  await until('all were looked for', async () => (await relay.repair()).again >= 30)
+  t.strictSame(added, ['7-1'])
+})
+
 await t.test('a run whose lease is past is pending, one that lives is not', async (t) => {
   const { pool, node } = await setUp(t)
   const { relay } = await node(idle)
