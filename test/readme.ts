@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { packageRoot } from '../services/package-root.js'
 
 /** Of a plugin's README.md: the cells of the table that follows `before`, without its head. */
 export async function tablesOf (plugin: string): Promise<(before: string) => string[][]> {
-  const readme = await readFile(new URL(`../plugins/${plugin}/README.md`, import.meta.url), 'utf8')
+  const readme = await readFile(join(packageRoot(), 'plugins', plugin, 'README.md'), 'utf8')
   return (before) => {
     const [, after = ''] = readme.split(before)
     const lines = after.slice(after.indexOf('|')).split('\n')

@@ -61,7 +61,7 @@ export async function instances (t: Test, count: number, environment: (index: nu
 
 async function startInstance (t: Test, environment: Record<string, string>): Promise<Instance> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(...nodeCommand('--import', import.meta.resolve('tsx'), fileURLToPath(new URL('app.ts', import.meta.url))),
+  const child = spawn(...nodeCommand(fileURLToPath(new URL('app.js', import.meta.url))),
     { env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const output = collect(child)
   const running = (): boolean => child.exitCode === null && child.signalCode === null

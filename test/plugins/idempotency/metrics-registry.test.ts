@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import Fastify from 'fastify'
 import { Registry } from 'prom-client'
 import t from 'tap'
 import idempotency from '../../../plugins/idempotency/index.js'
 import { createMetrics } from '../../../plugins/idempotency/metrics.js'
+import { packageRoot } from '../../../services/package-root.js'
 import metrics from '../../../plugins/metrics/index.js'
 import { build, post, principal, watchedStore } from './helper.js'
 import { broken, measured, outcomesOf, shown } from './measured.js'
@@ -85,7 +87,7 @@ await t.test('the metrics that exist are those of the table, with their type and
   const { app, registry } = await measured(t)
   app.post('/', async () => 'ok')
   await post(app, '/')
-  const readme = await readFile(new URL('../../../plugins/idempotency/README.md', import.meta.url), 'utf8')
+  const readme = await readFile(join(packageRoot(), 'plugins/idempotency/README.md'), 'utf8')
   const [, section = ''] = readme.split('\n## Metrics\n')
   const rows = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `(\w+)` \| (\w+) \|(.*?)\| (.+) \|$/gm)]
   const documented = rows.map(([, name, type, labels = '']) => [name, type, [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label)])

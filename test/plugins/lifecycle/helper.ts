@@ -38,7 +38,7 @@ export interface AppProcess {
 export function startApp (t: Test, { options = {}, drains = [], phases = {}, closeHangs = false }: AppSettings = {}): AppProcess {
   const { PATH = '', HOME = '' } = process.env
   const env = { PATH, HOME, OPTIONS: JSON.stringify(options), DRAINS: JSON.stringify(drains), PHASES: JSON.stringify(phases), CLOSE_HANGS: String(closeHangs) }
-  const child = spawn(...nodeCommand('--import', import.meta.resolve('tsx'), new URL('app.ts', import.meta.url).pathname), { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const child = spawn(...nodeCommand(new URL('app.js', import.meta.url).pathname), { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const events: string[] = []
   let [port, text] = [0, '']
   child.on('message', (message: { port?: number, begun?: string, event?: string }) => {

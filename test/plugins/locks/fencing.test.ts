@@ -13,7 +13,7 @@ for (const backend of ['redis', 'postgres'] as const) {
     const [postgres, prefix] = [await testPool(t), testPrefix()]
     await postgres.query("CREATE TABLE documents AS SELECT 'empty' AS body, 0::bigint AS fence")
     const app = await build(t, { postgres, prefix })
-    const { child, line, exited } = spawnScript(t, '../../../plugins/locks/paused.ts', urlOf(postgres), redisUrl(), prefix, backend)
+    const { child, line, exited } = spawnScript(t, '../../../plugins/locks/paused.js', urlOf(postgres), redisUrl(), prefix, backend)
     t.equal(await line(), 'held')
     child.kill('SIGSTOP')
     // A Redis lock ends with its ttl; that of a session is taken away, because a pause ends no connection.

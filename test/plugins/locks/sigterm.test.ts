@@ -15,7 +15,7 @@ async function stopping (t: Test, closeTimeout: number): Promise<Stopping> {
   const [redis, prefix] = [new Redis(redisUrl()), testPrefix()]
   t.teardown(() => redis.quit())
   const keyOf = (name: string): string => `${prefix}:{locks}:${name}`
-  const spawned = spawnScript(t, '../../../plugins/locks/stopping.ts', redisUrl(), prefix, String(closeTimeout))
+  const spawned = spawnScript(t, '../../../plugins/locks/stopping.js', redisUrl(), prefix, String(closeTimeout))
   const port = await spawned.line()
   await until('one holds it', async () => await redis.exists(keyOf('work')) === 1)
   await until('another one waits', async () => (await redis.pubsub('NUMSUB', keyOf('work')))[1] === 1)

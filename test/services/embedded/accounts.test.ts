@@ -25,10 +25,10 @@ await t.test('as root, in a clone other users may not enter', { skip: !isRoot &&
   t.equal(await exists(place), false, 'reset removes it')
 })
 
-/** This module with a Postgres package of its own, whose library links are missing, as npm leaves it. @returns the script user.ts there. */
+/** This module with a Postgres package of its own, whose library links are missing, as npm leaves it. @returns the script user.js there. */
 async function cloneInto (project: string): Promise<string> {
-  await cp('services/embedded', join(project, 'services', 'embedded'), { recursive: true })
-  await cp('test/services/embedded', join(project, 'test', 'services', 'embedded'), { recursive: true })
+  await cp('dist/services/embedded', join(project, 'dist', 'services', 'embedded'), { recursive: true })
+  await cp('dist/test/services/embedded', join(project, 'dist', 'test', 'services', 'embedded'), { recursive: true })
   await cp('package.json', join(project, 'package.json'))
   const modules = join(project, 'node_modules')
   await mkdir(modules)
@@ -40,7 +40,7 @@ async function cloneInto (project: string): Promise<string> {
   for (const entry of copied) {
     if (entry.isSymbolicLink() && entry.parentPath.includes('native')) await rm(join(entry.parentPath, entry.name))
   }
-  return join(project, 'test', 'services', 'embedded', 'user.ts')
+  return join(project, 'dist', 'test', 'services', 'embedded', 'user.js')
 }
 
 const nobody = { uid: 65534, gid: 65534 }

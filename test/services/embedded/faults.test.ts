@@ -58,7 +58,7 @@ await t.test('after kill -9 of both servers the next user starts them again with
 
 await t.test('after kill -9 during initdb the next user initialises anew', async (t) => {
   const directory = await holdfastFolder(t)
-  const child = spawnScript('user.ts', [directory])
+  const child = spawnScript('user.js', [directory])
   const exited = once(child, 'exit')
   await until('initdb is under way', async () => await exists(join(directory, 'postgres')) && (await readdir(join(directory, 'postgres'))).some((name) => name.startsWith('initdb-')), 20_000)
   child.kill('SIGKILL')

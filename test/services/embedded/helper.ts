@@ -52,14 +52,14 @@ export interface User {
   kill: () => Promise<void>
 }
 
-/** Runs a script of this folder with TypeScript. */
+/** Runs a script of this folder as a process of its own. */
 export function spawnScript (name: string, args: string[], options: SpawnOptions = {}) {
   const script = fileURLToPath(new URL(name, import.meta.url))
-  return spawn(...nodeCommand('--import', import.meta.resolve('tsx'), script, ...args), { stdio: ['pipe', 'pipe', 'pipe'], ...options })
+  return spawn(...nodeCommand(script, ...args), { stdio: ['pipe', 'pipe', 'pipe'], ...options })
 }
 
 /** Another process that acquires the services. */
-export async function spawnUser (t: Test, directory: string, options: SpawnOptions = {}, script = 'user.ts'): Promise<User> {
+export async function spawnUser (t: Test, directory: string, options: SpawnOptions = {}, script = 'user.js'): Promise<User> {
   const child = spawnScript(script, [directory], options)
   const exited = once(child, 'exit')
   const kill = async () => {

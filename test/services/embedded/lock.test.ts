@@ -8,7 +8,7 @@ import { identify } from '../../../services/embedded/processes.js'
 import { spawnScript, temporaryFolder } from './helper.js'
 
 async function holder (t: Test, directory: string) {
-  const child = spawnScript('hold.ts', [directory])
+  const child = spawnScript('hold.js', [directory])
   t.teardown(() => child.kill('SIGKILL'))
   if (child.stdout !== null) await once(child.stdout, 'data')
   return child

@@ -9,7 +9,7 @@ import { freePort } from '../../../services/embedded/server.js'
 import { command, redis, spawnScript, temporaryFolder } from './helper.js'
 
 const find = async (cacheDirectory: string, PATH: string): Promise<string> => {
-  const { stdout } = spawnScript('find.ts', [cacheDirectory], { env: { ...process.env, PATH } })
+  const { stdout } = spawnScript('find.js', [cacheDirectory], { env: { ...process.env, PATH } })
   return stdout === null ? '' : text(stdout)
 }
 

@@ -79,8 +79,8 @@ export interface Other {
 /** Another process with locks over the same servers. */
 export async function otherProcess (t: Test, servers: readonly OwnServer[]): Promise<Other> {
   const { PATH = '', HOME = '' } = process.env
-  const path = fileURLToPath(new URL('process.ts', import.meta.url))
-  const child = spawn(...nodeCommand('--import', import.meta.resolve('tsx'), path, servers.map(({ url }) => url).join(',')),
+  const path = fileURLToPath(new URL('process.js', import.meta.url))
+  const child = spawn(...nodeCommand(path, servers.map(({ url }) => url).join(',')),
     { env: { PATH, HOME }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: Array<Record<string, unknown>> = []
   child.on('message', (message: Record<string, unknown>) => { messages.push(message) })

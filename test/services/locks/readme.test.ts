@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { packageRoot } from '../../../services/package-root.js'
 
-const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
+const read = (path: string): string => readFileSync(join(packageRoot(), 'test/services/locks', path), 'utf8')
 
 await t.test('every test that README.md cites is there', async (t) => {
   const cited = [...read('README.md').matchAll(/\| (\S+\.test\.ts) \| `(.+)` \|$/gm)]

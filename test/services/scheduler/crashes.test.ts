@@ -70,7 +70,7 @@ await t.test('SIGTERM puts an interrupted run back for another process, and the 
 
 await t.test('what was enqueued runs once after its process was killed at the commit, and never when it was killed before', async (t) => {
   const { pool, start } = await processes(t)
-  const [one, two] = await Promise.all([start('one', {}, 'scheduler-process.mjs'), start('two', {}, 'scheduler-process.mjs')])
+  const [one, two] = await Promise.all([start('one', {}, 'scheduler-process.js'), start('two', {}, 'scheduler-process.js')])
   const mail = { definitions: [{ name: 'mail' }], at: 0 }
   await one.tell(mail)
   await t.rejects(one.tell({}), /a process ended instead/, 'it enqueues, and kills itself')

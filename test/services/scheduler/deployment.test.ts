@@ -11,7 +11,7 @@ import { jobsOf, millisecondsOf } from './ticks.js'
 const hour = 3_600_000
 const { pool, prefix, start } = await processes(t)
 const redis = testRedis(t)
-const all = await Promise.all(['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'].map((name) => start(name, {}, 'scheduler-process.mjs')))
+const all = await Promise.all(['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight'].map((name) => start(name, {}, 'scheduler-process.js')))
 
 const tick: DefinitionOptions = { name: 'tick', cron: '* * * * * *', overlap: 'allow' }
 const changed: DefinitionOptions = { ...tick, cron: '*/2 * * * * *' }

@@ -39,7 +39,7 @@ export async function processes (t: Test): Promise<Processes> {
   return {
     pool,
     prefix,
-    start: (name, more = {}, script = 'process.ts') => startProcess(t, script, { ...environment, NAME: name, ...more }),
+    start: (name, more = {}, script = 'process.js') => startProcess(t, script, { ...environment, NAME: name, ...more }),
     async effects (run) {
       const { rows } = await pool.query<{ worker: string }>('SELECT worker FROM effects WHERE run = $1 ORDER BY at', [run])
       return rows.map(({ worker }) => worker)
@@ -49,8 +49,7 @@ export async function processes (t: Test): Promise<Processes> {
 
 async function startProcess (t: Test, script: string, environment: Record<string, string>): Promise<WorkerProcess> {
   const { PATH = '', HOME = '' } = process.env
-  const loader = script.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : []
-  const child = spawn(...nodeCommand(...loader, fileURLToPath(new URL(script, import.meta.url))),
+  const child = spawn(...nodeCommand(fileURLToPath(new URL(script, import.meta.url))),
     { env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { output += chunk.toString() })

@@ -95,7 +95,7 @@ export async function lockCount (pool: Pool): Promise<number> {
 /** Another process; its lines as they come. */
 export function spawnScript (t: Test, script: string, ...args: string[]): { child: ChildProcess, line: () => Promise<string>, exited: Promise<number | null> } {
   const path = fileURLToPath(new URL(script, import.meta.url))
-  const child = spawn(...nodeCommand('--import', import.meta.resolve('tsx'), path, ...args), { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(...nodeCommand(path, ...args), { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'exit').then(([code]) => code as number | null)
   t.teardown(async () => {
     child.kill('SIGKILL')

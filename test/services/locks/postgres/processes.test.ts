@@ -7,7 +7,7 @@ for (const mode of ['session', 'xact']) {
   await t.test(`two processes with 20 workers each count exactly, by reading before they write (${mode})`, async (t) => {
     const pool = await testPool(t)
     await pool.query('CREATE TABLE counted AS SELECT 0 AS n')
-    const processes = [1, 2].map(() => spawnScript(t, 'worker.ts', urlOf(pool), mode, '10'))
+    const processes = [1, 2].map(() => spawnScript(t, 'worker.js', urlOf(pool), mode, '10'))
     t.strictSame(await Promise.all(processes.map(({ exited }) => exited)), [0, 0])
     t.match((await pool.query('SELECT n FROM counted')).rows, [{ n: 400 }])
     await until('nothing is held', async () => await lockCount(pool) === 0)
@@ -17,7 +17,7 @@ for (const mode of ['session', 'xact']) {
 await t.test('the locks of a killed process are free within 1 s', async (t) => {
   const pool = await testPool(t)
   const locks = openLocks(t, pool)
-  const { child, line } = spawnScript(t, 'worker.ts', urlOf(pool), 'hold')
+  const { child, line } = spawnScript(t, 'worker.js', urlOf(pool), 'hold')
   t.equal(await line(), 'held')
   t.equal(await locks.tryLock('counter', { timeout: 500 }), null)
   const start = performance.now()
