@@ -46,7 +46,7 @@ const lifecycle: FastifyPluginAsync<LifecycleOptions> = async (fastify, given) =
   fastify.addHook('onClose', async () => {
     connections.close()
     stop.end(signals?.leaving() === true)
-    signals?.release()
+    if (signals?.leaving() !== true) signals?.release()
     unwatch()
   })
   if (options.signals) signals = handleSignals(fastify, { stop, sequence, log })
@@ -56,7 +56,7 @@ const lifecycle: FastifyPluginAsync<LifecycleOptions> = async (fastify, given) =
     unwatch = watch(registryOf(fastify, given), { report: phases.report, duration: stop.duration })
     await phases.started()
     if (stop.begun.aborted) throw new FST_LIFECYCLE_STOPPING('it has started')
-    signals?.up()
+    fastify.ready().then(signals?.up, () => {}) // other plugins may have phases in their own onReady hooks
   })
 }
 

@@ -10,7 +10,7 @@ export interface SignalsDeps {
 }
 
 export interface Signals {
-  /** The server has started: a signal closes it, and an uncaught error too. Before, a signal fails the start. */
+  /** The server is ready: a signal closes it, and an uncaught error too. Before, a signal fails the start. */
   up: () => void
   /** Whether the process is to end with this stop. */
   leaving: () => boolean
@@ -19,6 +19,9 @@ export interface Signals {
 
 const names = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
+/** Ctrl-C reaches every process of a terminal, and npm hands it on once more, some 6 ms later: so soon it is no second signal, ms. */
+const echo = 250
+
 let taken = false
 
 /** Stops the server at a signal, and ends the process then. Throws FST_LIFECYCLE_SIGNALS_TAKEN. */
@@ -26,31 +29,39 @@ export function handleSignals (fastify: FastifyInstance, deps: SignalsDeps): Sig
   if (taken) throw new FST_LIFECYCLE_SIGNALS_TAKEN()
   taken = true
   const { stop, log } = deps
-  let [started, leaving] = [false, false]
+  let [started, failed] = [false, false]
+  let since: number | null = null
 
-  function leave (fields: object, failed: boolean): void {
-    if (leaving) {
-      log.error(fields, 'asked to stop again: exiting at once')
-      process.exit(1)
-    }
-    leaving = true
+  function leave (fields: object): void {
+    since = performance.now()
     log.info(fields, 'stopping')
-    stop.over.addEventListener('abort', () => { process.exit(1) })
+    if (stop.over.aborted) exitNow() // after a close by hand that did not end
+    stop.over.addEventListener('abort', exitNow)
     const delay = stop.begin()
-    if (started) closeAndExit(fastify, deps, delay, failed).catch(onError)
+    if (started) closeAndExit(fastify, deps, delay, () => failed).catch(exitNow)
   }
-  const onSignal = (signal: NodeJS.Signals): void => { leave({ signal }, false) }
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (since === null) return leave({ signal })
+    if (performance.now() - since < echo) return
+    log.error({ signal }, 'asked to stop again: exiting at once')
+    exitNow()
+  }
+  /** One that comes during the stop cuts nothing off. */
   const onError = (error: unknown): void => {
+    failed = true
     log.fatal({ err: error }, 'stopping after an uncaught error')
-    leave({}, true)
+    if (since === null) leave({})
   }
   for (const name of names) process.on(name, onSignal)
   return {
     up () {
       started = true
       process.on('uncaughtException', onError)
+      if (since === null) return
+      failed = true // a signal came while the last plugins became ready
+      closeAndExit(fastify, deps, stop.begin(), () => failed).catch(exitNow)
     },
-    leaving: () => leaving,
+    leaving: () => since !== null,
     release () {
       taken = false
       for (const name of names) process.off(name, onSignal)
@@ -59,15 +70,20 @@ export function handleSignals (fastify: FastifyInstance, deps: SignalsDeps): Sig
   }
 }
 
-async function closeAndExit (fastify: FastifyInstance, { stop, sequence, log }: SignalsDeps, delay: Promise<void>, failed: boolean): Promise<void> {
+function exitNow (): void {
+  process.exit(1)
+}
+
+async function closeAndExit (fastify: FastifyInstance, { stop, sequence, log }: SignalsDeps, delay: Promise<void>, hasFailed: () => boolean): Promise<void> {
+  let isClosed = true
   try {
     await delay
     await fastify.close()
   } catch (error) {
-    failed = true
+    isClosed = false
     log.error({ err: error }, 'a plugin did not close')
   }
-  const code = failed || !sequence.drained() ? 1 : 0
+  const code = isClosed && !hasFailed() && sequence.drained() ? 0 : 1
   log.info({ duration: stop.duration(), code }, 'stopped')
   process.exit(code)
 }

@@ -1,10 +1,13 @@
 import type { Log } from '../log.js'
+import { fn, show } from '../options.js'
+import { FST_LIFECYCLE_USAGE } from './errors.js'
 import { settledBefore } from './settled-before.js'
 
 /** What a plugin does at the stop. The signal aborts shortly before the deadline: give back what is left. */
 export type Drain = (signal: AbortSignal) => Promise<unknown> | unknown
 
 export interface Drains {
+  /** @throws FST_LIFECYCLE_USAGE */
   add: (name: string, drain: Drain) => void
   /** Runs them one after the other, the last one added first. Resolves with the names of those that failed or were left behind at `over`. Never rejects. */
   run: (hurry: AbortSignal, over: AbortSignal) => Promise<string[]>
@@ -30,7 +33,10 @@ export function createDrains (log: Log): Drains {
   }
 
   return {
-    add (name, drain) { drains.push({ name, drain }) },
+    add (name, drain) {
+      if (!fn.accepts(drain)) throw new FST_LIFECYCLE_USAGE(`the drain \`${name}\` must be a function, got ${show(drain)}`)
+      drains.push({ name, drain })
+    },
     async run (hurry, over) {
       const undone: string[] = []
       for (const { name, drain } of drains.toReversed()) {

@@ -57,7 +57,8 @@ export function createPhases ({ stopping, log, probeTimeout = 1_000 }: PhasesDep
       await Promise.all([...phases.values()].map(({ first }) => first))
     },
     report: () => Promise.all([...phases.values()].map(async (phase) => {
-      phase.state = await probed(phase, probeTimeout)
+      const state = await probed(phase, probeTimeout)
+      if (state !== null) phase.state = state // it may have changed meanwhile
       return { name: phase.name, state: phase.state, optional: phase.optional }
     }))
   }

@@ -115,7 +115,7 @@ async function run (context: Context, started: Running, job: RunnableJob): Promi
   const { deps, running, drain } = context
   const begin = performance.now()
   running.add(started)
-  const ending = drain.isDraining() ? interrupted : await outcome(started, job, deps) // the stop may have begun while it was started
+  const ending = drain.isDraining() ? interrupted : unlessStopping(await outcome(started, job, deps), drain) // the stop may have begun while it was started
   started.isEnding = true
   drain.track(end(context, started, ending, begin)).catch((err: unknown) => { deps.log.error({ err, run: started.id }, 'the end of a run could not be written: it runs again when its lease is past') })
 }
@@ -130,6 +130,11 @@ async function end ({ deps, running, writer }: Context, started: Running, ending
 }
 
 const interrupted: Ending = { state: 'pending', error: null, isUncounted: true }
+
+/** One that fails while the process stops is repeated by another: what it needs may have been taken away here, such as locks, which are not granted any more. */
+function unlessStopping (ending: Ending, drain: Drain): Ending {
+  return ending.isFailure === true && drain.isDraining() ? { ...interrupted, error: ending.error } : ending
+}
 
 async function outcome (started: Running, job: RunnableJob, { log, observer, random = Math.random }: ExecutorDeps): Promise<Ending> {
   const misfit = job.checkPayload?.(started.row.payload) ?? null

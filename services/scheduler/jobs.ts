@@ -14,6 +14,8 @@ export interface Jobs {
   definitions: () => Definition[]
   /** @throws FST_SCHEDULER_UNKNOWN_JOB, FST_SCHEDULER_PAYLOAD_INVALID */
   check: (name: string, payload: unknown) => void
+  /** Whether it can run with the payload of its definition. One that this process does not have may. @throws FST_SCHEDULER_PAYLOAD_INVALID */
+  checkOwn: (name: string) => void
 }
 
 interface Job extends RunnableJob {
@@ -23,6 +25,10 @@ interface Job extends RunnableJob {
 export function createJobs (): Jobs {
   const jobs = new Map<string, Job>()
   let isClosed = false
+  const fit = ({ definition: { name }, checkPayload }: Job, payload: unknown): void => {
+    const misfit = checkPayload?.(payload ?? null) ?? null
+    if (misfit !== null) throw new FST_SCHEDULER_PAYLOAD_INVALID(name, misfit)
+  }
   return {
     define (options, handler) {
       const job = toJob(options, handler)
@@ -37,8 +43,11 @@ export function createJobs (): Jobs {
     check (name, payload) {
       const job = jobs.get(name)
       if (job === undefined) throw new FST_SCHEDULER_UNKNOWN_JOB(name)
-      const misfit = job.checkPayload?.(payload ?? null) ?? null
-      if (misfit !== null) throw new FST_SCHEDULER_PAYLOAD_INVALID(name, misfit)
+      fit(job, payload)
+    },
+    checkOwn (name) {
+      const job = jobs.get(name)
+      if (job !== undefined) fit(job, job.definition.payload)
     }
   }
 }

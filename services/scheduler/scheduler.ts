@@ -86,6 +86,7 @@ function createCalls (pool: Pool, jobs: Jobs): Scheduler {
     define: jobs.define,
     async trigger (name, options = {}) {
       if (options.payload !== undefined) jobs.check(name, options.payload)
+      else if ((options.owner ?? '') === '') jobs.checkOwn(name)
       return await control.trigger(name, options)
     },
     async enqueue (tx, name, payload, options = {}) {

@@ -76,6 +76,15 @@ await t.test('without the token nothing is told or done, and nobody\'s own token
   t.equal((await (await build(t)).inject({ url, headers: { authorization: `Bearer ${token}` } })).statusCode, 404, 'there are no such routes where there is no token')
 })
 
+await t.test('a clean-up that is late by days is made up for', async (t) => {
+  const app = await build(t, { IDEMPOTENCY_CLEANUP_DELAY_MS: '0' })
+  const states = async (): Promise<string[]> => (await app.scheduler.runs(job)).map(({ state }) => state)
+  await until('the first one is done', async () => (await states())[0] === 'done')
+  await app.pg.query("UPDATE schedules SET next_at = now() - interval '50 hours'")
+  await until('the late ones are recorded', async () => (await states()).length > 1)
+  await until('the last of them has run', async () => (await states())[0] === 'done')
+})
+
 await t.test('a wrong interval or delay of the clean-up fails the boot', async (t) => {
   const { databaseUrl = '', redisUrl = '', ...config } = loadConfig(await testEnvironment(t))
   const start = (changes: object) => buildServer({ ...config, databaseUrl, redisUrl, jwtSecret, ...changes })

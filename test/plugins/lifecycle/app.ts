@@ -1,6 +1,6 @@
 /**
  * An application as a process, driven by its parent. Environment, in JSON: OPTIONS of the plugin, DRAINS (what each onDrain hook does), PHASES (what
- * each phase does, by its name), CLOSE_HANGS (whether a plugin's onClose hook never ends). The parent gets { port }, { begun: '/hold' } and { event }, and sends { open: '/hold' } or { throw: true }.
+ * each phase does, by its name), LATE (whether they are declared in an onReady hook), CLOSE_HANGS (whether a plugin's onClose hook never ends). The parent gets { port }, { begun: '/hold' } and { event }, and sends { open: '/hold' }, { throw: true } or { close: true }.
  */
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
@@ -13,9 +13,10 @@ const tell = (message: object): void => { process.send?.(message) }
 const never = new Promise<never>(() => {})
 const gates = { '/hold': gate(), phase: gate() }
 let phaseFails = true
-process.on('message', ({ open, heal, throw: thrown }: { open?: keyof typeof gates, heal?: boolean, throw?: boolean }) => {
+process.on('message', ({ open, heal, throw: thrown, close }: { open?: keyof typeof gates, heal?: boolean, throw?: boolean, close?: boolean }) => {
   if (open !== undefined) gates[open].open()
   if (heal === true) phaseFails = false
+  if (close === true) app.close().catch(() => {})
   if (thrown === true) setImmediate(() => { throw new Error('nobody catches this') })
 })
 
@@ -47,7 +48,9 @@ const steps: Record<string, () => Promise<void>> = {
   heal: async () => { if (phaseFails) throw new Error('not yet') }
 }
 for (const [name, optional] of Object.entries(read('PHASES', '{}') as Record<string, boolean>)) {
-  app.lifecycle.phase(name, steps[name] ?? (async () => {}), optional ? { optional, retry: { minDelay: 10, maxDelay: 50 } } : {}).catch(() => {}) // the start hears it
+  const declare = () => app.lifecycle.phase(name, steps[name] ?? (async () => {}), optional ? { optional, retry: { minDelay: 10, maxDelay: 50 } } : {})
+  if (read('LATE', 'false') === true) app.addHook('onReady', declare)
+  else declare().catch(() => {}) // the start hears it
 }
 
 app.get('/quick', async () => 'quick')

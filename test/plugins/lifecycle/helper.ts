@@ -18,6 +18,8 @@ export interface AppSettings {
   phases?: Record<string, boolean>
   /** A plugin's onClose hook never ends. */
   closeHangs?: boolean
+  /** The phases are declared in an onReady hook. */
+  late?: boolean
 }
 
 export interface AppProcess {
@@ -35,9 +37,9 @@ export interface AppProcess {
 }
 
 /** app.ts as a process, from its first moment. Killed at the end of the test if it is still there. */
-export function startApp (t: Test, { options = {}, drains = [], phases = {}, closeHangs = false }: AppSettings = {}): AppProcess {
+export function startApp (t: Test, { options = {}, drains = [], phases = {}, closeHangs = false, late = false }: AppSettings = {}): AppProcess {
   const { PATH = '', HOME = '' } = process.env
-  const env = { PATH, HOME, OPTIONS: JSON.stringify(options), DRAINS: JSON.stringify(drains), PHASES: JSON.stringify(phases), CLOSE_HANGS: String(closeHangs) }
+  const env = { PATH, HOME, OPTIONS: JSON.stringify(options), DRAINS: JSON.stringify(drains), PHASES: JSON.stringify(phases), CLOSE_HANGS: String(closeHangs), LATE: String(late) }
   const child = spawn(...nodeCommand(new URL('app.js', import.meta.url).pathname), { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const events: string[] = []
   let [port, text] = [0, '']

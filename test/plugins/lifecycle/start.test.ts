@@ -19,6 +19,7 @@ await t.test('a required phase that fails fails the start, awaited or not', asyn
 await t.test('a phase that waits for one that nobody declares fails the start', async (t) => {
   const app = await build(t)
   const phase = app.lifecycle.phase('locks', () => {}, { after: ['databse'] })
+  t.throws(() => app.lifecycle.onDrain('mail', undefined as unknown as () => void), { code: 'FST_LIFECYCLE_USAGE', message: 'the drain `mail` must be a function, got `undefined` (undefined)' })
   await t.rejects(async () => await app.ready(), { code: 'FST_LIFECYCLE_USAGE', message: 'the phase `locks` waits for `databse`, which nobody has declared: there are locks' })
   await app.close()
   await t.rejects(phase, { code: 'FST_LIFECYCLE_STOPPING' })

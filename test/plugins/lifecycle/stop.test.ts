@@ -84,6 +84,8 @@ await t.test('a second signal ends the process at once', async (t) => {
   await app.told('/hold')
   app.child.kill('SIGTERM')
   await until('it has begun to stop', () => app.logged('stopping').length === 1)
+  const begun = performance.now()
+  await until('it is no echo of the first', () => performance.now() - begun > 300)
   const start = performance.now()
   app.child.kill('SIGTERM')
   const { code, after } = await app.exit(start)
@@ -91,6 +93,22 @@ await t.test('a second signal ends the process at once', async (t) => {
   t.ok(after < 5_000, `${after} ms, of 25 s`)
   t.notOk(app.events.includes('closed'))
   await held
+})
+
+await t.test('a signal that comes twice at the same moment, as Ctrl-C does under npm, is one', async (t) => {
+  const app = await spawnApp(t, { drains: ['end'] })
+  app.child.kill('SIGINT')
+  app.child.kill('SIGTERM')
+  t.equal((await app.exit()).code, 0)
+  t.strictSame(app.events, ['listening', 'drain end', 'closed'])
+})
+
+await t.test('a signal ends the process when a close by hand has not ended before its deadline', async (t) => {
+  const app = await spawnApp(t, { options: { deadline: 300 }, closeHangs: true })
+  app.child.send({ close: true })
+  await until('the deadline is over', () => app.logged('the deadline of the stop is over: what still runs is left behind').length === 1)
+  app.child.kill('SIGTERM')
+  t.equal((await app.exit()).code, 1)
 })
 
 await t.test('idle connections do not hold the stop: kept alive, and such that have never sent a byte', async (t) => {
@@ -131,13 +149,29 @@ await t.test('an uncaught error stops the server as a signal does, and the exit 
   t.match(app.logged('stopping after an uncaught error'), [{ level: 60, err: { message: 'nobody catches this' } }])
 })
 
-await t.test('a signal during the start fails it', async (t) => {
-  const app = startApp(t, { phases: { hang: false } })
-  await app.told('phase hang')
+await t.test('an uncaught error during the stop cuts nothing off, and the exit code is 1', async (t) => {
+  const app = await spawnApp(t, { drains: ['end'] })
+  const held = fetch(`${app.base()}/hold`).then((response) => response.text())
+  await app.told('/hold')
   app.child.kill('SIGTERM')
+  await until('it has begun to stop', () => app.logged('stopping').length === 1)
+  app.child.send({ throw: true })
+  await until('it is logged', () => app.logged('stopping after an uncaught error').length === 1)
+  app.child.send({ open: '/hold' })
+  t.equal(await held, 'held')
   t.equal((await app.exit()).code, 1)
-  t.strictSame(app.events, ['phase hang', 'closed', 'cannot start: interrupted: the server stops before the phase `hang` has ended'])
+  t.strictSame(app.events, ['listening', '/hold', 'drain end', 'closed'])
 })
+
+for (const late of [false, true]) {
+  await t.test(`a signal during the start fails it, in a phase of ${late ? 'an onReady hook' : 'a plugin'}`, async (t) => {
+    const app = startApp(t, { phases: { hang: false }, late })
+    await app.told('phase hang')
+    app.child.kill('SIGTERM')
+    t.equal((await app.exit()).code, 1)
+    t.strictSame(app.events, ['phase hang', 'closed', 'cannot start: interrupted: the server stops before the phase `hang` has ended'])
+  })
+}
 
 await t.test('an optional phase that fails degrades the server, which recovers by itself', async (t) => {
   const app = await spawnApp(t, { phases: { heal: true } })

@@ -35,7 +35,7 @@ await t.test('what was enqueued in a transaction runs once it is committed, and 
   t.equal((await ledger(postgres, 'mail')).length, 1)
 })
 
-await t.test('a payload that does not fit is refused when it is enqueued, and its run is dead when it was written past that', async (t) => {
+await t.test('a payload that does not fit is refused when it is enqueued or triggered, and its run is dead when it was written past that', async (t) => {
   const { postgres, app: create } = await cluster(t)
   const app = await create()
   app.scheduler.define({ name: 'typed', schema: { type: 'object', required: ['to'] } }, () => { t.fail('it ran') })
@@ -44,6 +44,7 @@ await t.test('a payload that does not fit is refused when it is enqueued, and it
   await client.query('BEGIN')
   await t.rejects(app.scheduler.enqueue(client, 'typed', {}), { code: 'FST_SCHEDULER_PAYLOAD_INVALID', statusCode: 400 })
   await t.rejects(app.scheduler.enqueue(client, 'unknown', {}), { code: 'FST_SCHEDULER_UNKNOWN_JOB' })
+  await t.rejects(app.scheduler.trigger('typed'), { code: 'FST_SCHEDULER_PAYLOAD_INVALID' }, 'nor can it run with what it has of itself')
   await client.query('ROLLBACK')
   client.release()
   await postgres.query("INSERT INTO scheduler_runs (name, kind, tick, state, payload, due_at) VALUES ('typed', 'enqueued', now(), 'pending', '{}', now())")

@@ -23,11 +23,25 @@ await t.test('a failure stops the start, and one of an optional phase degrades i
 
 await t.test('a probe is asked by every report, and one that does not answer in time counts as failed', async (t) => {
   const { phases } = testPhases(t, { probeTimeout: 20 })
-  const answers: Array<() => Promise<unknown>> = [() => Promise.reject(new Error('gone')), () => new Promise(() => {}), async () => 'back']
+  const answers: Array<() => Promise<unknown>> = [() => Promise.reject(new Error('gone')), () => { throw new Error('at once') }, () => new Promise(() => {}), async () => 'back']
   await phases.phase('database', async () => {}, { probe: () => answers.shift()?.() ?? Promise.reject(new Error('asked too often')) })
   const seen: string[] = []
   while (answers.length > 0) seen.push(...Object.values(await states(phases)))
-  t.strictSame(seen, ['failed', 'failed', 'ready'])
+  t.strictSame(seen, ['failed', 'failed', 'failed', 'ready'])
+})
+
+await t.test('a report at the moment when a phase ends leaves its state alone', async (t) => {
+  for (let turns = 0; turns < 20; turns++) {
+    const { phases } = testPhases(t)
+    const ended = gate()
+    const first = phases.phase('database', () => ended.opened)
+    await until('it runs', async () => (await states(phases)).database === 'running')
+    ended.open()
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+    await phases.report()
+    await first
+    t.strictSame(await states(phases), { database: 'ready' })
+  }
 })
 
 await t.test('a phase begins after those that it names, in whatever order they are declared, and the others run at once', async (t) => {

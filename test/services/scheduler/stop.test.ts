@@ -40,6 +40,20 @@ await t.test('a run that ends in time is done', async (t) => {
   t.match(await runOf(pool, id), { state: 'done', starts: 1 })
 })
 
+await t.test('a run that fails during the stop has not failed: what it needs may be gone here, and another process repeats it', async (t) => {
+  const { pool, node } = await setUp(t)
+  const stopping = gate()
+  const { executor } = await node({ name: 'one', jobs: { job: { handler: async () => { await stopping.opened; throw new Error('no lock is granted any more') } } } })
+  const id = await insertRun(pool)
+  await reach(pool, id, 'running')
+  const stopped = executor.stop(5_000)
+  stopping.open()
+  t.equal(await stopped, true)
+  t.match(await runOf(pool, id), { state: /pending|enqueued/, starts: 0, failures: 0, error: 'Error: no lock is granted any more' })
+  await node({ name: 'two', jobs: { job: { handler: () => {} } } })
+  t.match(await reach(pool, id, 'done'), { worker: 'two', starts: 1 })
+})
+
 await t.test('a handler that does not listen holds no stop up; its run waits for the end of the lease, and cannot end any more', async (t) => {
   const { pool, node } = await setUp(t)
   const ended = gate()
