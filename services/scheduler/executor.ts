@@ -9,7 +9,7 @@ import type { Observer, Result } from './observer.js'
 import { runsQueue } from './queues.js'
 import type { QueueDeps } from './queues.js'
 import { createRefusing } from './refusing.js'
-import { createRunning, execute } from './run.js'
+import { createRunning, execute, textOf } from './run.js'
 import type { RunnableJob, Running } from './run.js'
 import { createWriter } from './writer.js'
 import type { Writer } from './writer.js'
@@ -115,21 +115,24 @@ async function run (context: Context, started: Running, job: RunnableJob): Promi
   const { deps, running, drain } = context
   const begin = performance.now()
   running.add(started)
-  const ending = drain.isDraining() ? interrupted : unlessStopping(await outcome(started, job, deps), drain) // the stop may have begun while it was started
+  const ending = drain.isDraining() ? interrupted : unlessStopping(await outcome(started, job, deps).catch(unlooked), drain) // the stop may have begun while it was started
   started.isEnding = true
-  drain.track(end(context, started, ending, begin)).catch((err: unknown) => { deps.log.error({ err, run: started.id }, 'the end of a run could not be written: it runs again when its lease is past') })
+  drain.track(end(context, started, ending, performance.now() - begin)).catch((err: unknown) => { deps.log.error({ err, run: started.id }, 'the end of a run could not be written: it runs again when its lease is past') })
 }
 
-async function end ({ deps, running, writer }: Context, started: Running, ending: Ending, begin: number): Promise<void> {
+async function end ({ deps, running, writer }: Context, started: Running, ending: Ending, ms: number): Promise<void> {
   try {
     const isOurs = await writer.finish(started, ending)
-    report(deps, started.row, isOurs ? resultOf(ending) : 'lost', performance.now() - begin, ending)
+    report(deps, started.row, isOurs ? resultOf(ending) : 'lost', ms, ending)
   } finally {
     running.delete(started)
   }
 }
 
 const interrupted: Ending = { state: 'pending', error: null, isUncounted: true }
+
+/** Around the handler something threw: the check of its payload, or the log of the application. It would throw again. */
+const unlooked = (error: unknown): Ending => ({ state: 'dead', error: textOf(error) })
 
 /** One that fails while the process stops is repeated by another: what it needs may have been taken away here, such as locks, which are not granted any more. */
 function unlessStopping (ending: Ending, drain: Drain): Ending {

@@ -75,11 +75,13 @@ function cronExpression (cron: string, timezone: string): Expression {
   /** Ticks come on whole minutes, or seconds: what is asked in one of them has one answer. */
   const grain = cron.trim().split(/\s+/).length === 5 ? 60_000 : 1_000
   const floor = (at: Date): number => Math.floor(at.getTime() / grain) * grain
-  const next = (after: Date): Date | null => cached(`${cron}|${timezone}|${floor(after)}`, () => parse(cron, timezone).nextRun(new Date(floor(after)))).value
   return {
-    next,
+    next (after) {
+      const [tick] = cached(`${cron}|${timezone}|${floor(after)}`, () => [parse(cron, timezone).nextRun(new Date(floor(after)))].filter((tick) => tick !== null))
+      return tick ?? null
+    },
     latest: (after, until, cap) =>
-      cached(`${cron}|${timezone}|${after.getTime()}|${floor(until)}|${cap}`, () => latest(parse(cron, timezone), after, new Date(floor(until)), cap)).value
+      cached(`${cron}|${timezone}|${after.getTime()}|${floor(until)}|${cap}`, () => latest(parse(cron, timezone), after, new Date(floor(until)), cap))
   }
 }
 
@@ -117,12 +119,13 @@ function parse (cron: string, timezone: string): Cron {
 }
 
 /** 25,000 schedules that are due in one minute have few different expressions, and croner takes 60 µs. */
-const answers = new LRUCache<string, { value: unknown }>({ max: 20_000 })
+const answers = new LRUCache<string, number[]>({ max: 20_000, maxSize: 200_000, sizeCalculation: (ticks) => ticks.length + 1 })
 
-function cached<T> (key: string, compute: () => T): { value: T } {
-  const known = answers.get(key) as { value: T } | undefined
-  if (known !== undefined) return known
-  const answer = { value: compute() }
-  answers.set(key, answer)
-  return answer
+/** Ticks, as Dates that are the caller's own. */
+function cached (key: string, compute: () => Date[]): Date[] {
+  const known = answers.get(key)
+  if (known !== undefined) return known.map((tick) => new Date(tick))
+  const ticks = compute()
+  answers.set(key, ticks.map((tick) => tick.getTime()))
+  return ticks
 }

@@ -18,16 +18,28 @@ const longestBeat = 2_000
 
 /** Extends the leases of all running runs in one statement, until it is ended. */
 export function startHeartbeat (deps: HeartbeatDeps): () => void {
-  const { lease, log } = deps
-  const timer = setInterval(() => { beat(deps).catch((err: unknown) => { log.error({ err }, 'the heartbeat of the runs failed') }) }, Math.min(lease / beatsPerLease, longestBeat)).unref()
-  return () => { clearInterval(timer) }
+  const { running, lease, log } = deps
+  let expiry: NodeJS.Timeout | undefined
+  const timer = setInterval(() => {
+    beat(deps).catch((err: unknown) => { log.error({ err }, 'the heartbeat of the runs failed') })
+    clearTimeout(expiry)
+    if (running.size > 0) expiry = setTimeout(() => { loseExpired(deps) }, Math.min(...[...running].map(({ leaseEnd }) => leaseEnd)) - performance.now()).unref()
+  }, Math.min(lease / beatsPerLease, longestBeat)).unref()
+  return () => {
+    clearInterval(timer)
+    clearTimeout(expiry)
+  }
+}
+
+/** Told at once, not with the next beat: another process begins them as soon. */
+function loseExpired ({ running, log }: HeartbeatDeps): void {
+  for (const run of running) if (run.leaseEnd <= performance.now()) lose(run, log)
 }
 
 /** One that hangs does not keep the next from asking anew: to extend twice does no harm. */
 async function beat ({ ledger, running, lease, log }: HeartbeatDeps): Promise<void> {
   const runs = [...running]
   if (runs.length === 0) return
-  for (const run of runs) if (run.leaseEnd < performance.now()) lose(run, log)
   const asked = performance.now()
   try {
     const held = await ledger.extend(runs, lease)

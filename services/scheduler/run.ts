@@ -132,8 +132,16 @@ function failed (error: unknown, { failures }: BegunRun, { retries, backoff }: R
   return { state: 'pending', error: textOf(error), isFailure: true, delay: random() * Math.min(backoff.maxDelay, backoff.minDelay * 2 ** failures) }
 }
 
-/** Anything can be thrown. Postgres refuses a zero byte in a text. */
+/** Postgres refuses a zero byte in a text. */
 export function textOf (error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error)
-  return text.replaceAll('\0', '').slice(0, maxErrorLength)
+  return shown(error).replaceAll('\0', '').slice(0, maxErrorLength)
+}
+
+/** Anything can be thrown, also what throws when it is looked at. */
+function shown (error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : inspect(error)
+  } catch {
+    return 'what was thrown cannot be shown'
+  }
 }

@@ -12,6 +12,13 @@ import { withinTime } from '../within-time.js'
 
 /** Schedules of one claim, and runs of one relay. */
 const batch = 1_000
+/** Runs that one tick deletes: more than a cluster can begin in a second. */
+const pruned = 10_000
+
+/** A tick that finds fewer has done: what comes due one by one would keep it going for ever. */
+const worthwhile = 100
+/** A tick with more to do lets others be repaired meanwhile, ms. The next one goes on. */
+const longestTick = 10_000
 
 /** A running ticker may take so long to stop, ms: its statements end by themselves. */
 const tickEnd = 2_000
@@ -46,20 +53,22 @@ export async function openWorking (deps: WorkingDeps): Promise<Working> {
   const ticker = await createTicker({ redis, prefix, log, tick, onTick })
 
   async function onTick (signal: AbortSignal): Promise<void> {
-    do {
-      const claimed = await claiming.claim(batch)
-      const relayed = await relay.relay(batch)
-      if (claimed === 0 && relayed < batch) break // a claim that was cut short by its budget has claimed less than there is
-    } while (!signal.aborted)
-    await relay.repair()
-    await ledger.prune(retention, batch)
+    const end = performance.now() + longestTick
+    try {
+      while (await claiming.claim(batch) + await relay.relay(batch) >= worthwhile && !signal.aborted && performance.now() < end);
+    } finally { // whatever a claim may fail with
+      await relay.relay(batch)
+      await relay.repair()
+      await ledger.prune(retention, pruned)
+    }
   }
   executor.start()
   ticker.start()
   return {
     async stop (deadline) {
+      const end = performance.now() + deadline
       const [, isDrained] = await Promise.all([ticker.stop(Math.min(tickEnd, deadline)), executor.stop(deadline)])
-      await withinTime(relay.close(), tickEnd)
+      await withinTime(relay.close(), Math.max(0, Math.min(tickEnd, end - performance.now())))
       await runs.close()
       return isDrained
     }

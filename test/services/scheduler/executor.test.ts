@@ -1,10 +1,13 @@
+import { inspect } from 'node:util'
 import t from 'tap'
+import { createPool } from '../../../services/database/pool.js'
 import { payloadCheck } from '../../../services/scheduler/payload-check.js'
 import type { Run } from '../../../services/scheduler/run.js'
 import { silentLog } from '../../../services/log.js'
 import { keysOf, openQueue, runsQueue } from '../../../services/scheduler/queues.js'
-import { gate, testRedis, until } from '../../helper.js'
+import { gate, redisUrl, testRedis, until } from '../../helper.js'
 import { countOf, insertRun, insertRuns, insertSchedule, reach, runOf, setUp } from './helper.js'
+import { createNode } from './scheduling.js'
 
 await t.test('each of many runs is run once by one of three executors', async (t) => {
   const { pool, prefix, node } = await setUp(t)
@@ -93,6 +96,38 @@ await t.test('whatever is thrown is written down', async (t) => {
   for (const index of thrown.keys()) t.ok((await reach(pool, await insertRun(pool, { payload: index }), 'dead')).error)
 })
 
+await t.test('what is thrown where nobody expects it ends a run all the same', async (t) => {
+  const { pool, node } = await setUp(t)
+  const odd = Object.defineProperty(new Error('x'), 'message', { get () { throw new Error('no') } })
+  const thrown: unknown[] = [odd, Object.assign(new Error('x'), { message: Symbol('x') }), { [inspect.custom] () { throw new Error('no') } }]
+  const checkPayload = (payload: unknown): null => { if (payload === null) throw new RangeError('too deep'); return null }
+  const { executor } = await node({ jobs: { job: { maxStarts: 2, checkPayload, handler: ({ payload }) => { throw thrown[payload as number] } } } })
+  for (const index of thrown.keys()) t.match(await reach(pool, await insertRun(pool, { payload: index }), 'dead'), { error: 'what was thrown cannot be shown' })
+  t.match(await reach(pool, await insertRun(pool), 'dead'), { error: 'RangeError: too deep' })
+  await until('none is held', () => executor.running() === 0)
+})
+
+await t.test('a run whose lease is over is told so at that moment, not a beat later', async (t) => {
+  const { pool, prefix } = await setUp(t)
+  const cut = createPool({ url: pool.options.connectionString ?? '', size: 2, connectTimeout: 500, queryTimeout: 500, log: silentLog })
+  t.teardown(() => cut.end())
+  const told: number[] = []
+  const handler = async ({ id, signal }: Run): Promise<void> => {
+    await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
+    const now = Date.now()
+    told.push(now - Number((await pool.query<{ end: Date }>('SELECT lease_until AS end FROM scheduler_runs WHERE id = $1', [id])).rows[0]?.end))
+  }
+  const node = await createNode({ pool: cut, prefix, redisUrl: redisUrl(), name: 'cut', jobs: { job: { handler } }, executor: { lease: 4_000 } })
+  t.teardown(() => node.stop(500))
+  node.executor.start()
+  const ids = [await insertRun(pool)]
+  await node.relay.relay(1)
+  await reach(pool, ids[0] ?? '', 'running')
+  Object.assign(cut, { query: async () => { throw Object.assign(new Error('connect ETIMEDOUT'), { code: 'ETIMEDOUT' }) } }) // Postgres cannot be reached from here
+  await until('it is told', () => told.length === 1)
+  t.ok(Number(told[0]) < 100, `${told[0]} ms after the end of the lease`)
+})
+
 await t.test('a payload that does not fit is dead at once, and the handler is not called', async (t) => {
   const { pool, node } = await setUp(t)
   let calls = 0
@@ -174,7 +209,7 @@ await t.test('a run whose end waits to be written keeps no other one waiting, an
   const next = await insertRun(pool)
   await reach(pool, next, 'done')
   t.match(await runOf(pool, locked), { state: 'running' })
-  t.equal(executor.running(), 1)
+  await until('it alone is held', () => executor.running() === 1)
   const stopped = executor.stop(20_000)
   await client.query('COMMIT')
   t.equal(await stopped, true)

@@ -67,6 +67,9 @@ await test('The next tick is after the instant, and asked again in its minute or
   t.same(minutely.next(at('2026-01-01T00:01:00Z')), at('2026-01-01T00:02:00Z'))
   t.same(secondly.next(at('2026-01-01T00:00:00Z')), at('2026-01-01T00:00:01Z'))
   t.same(secondly.next(at('2026-01-01T00:00:00.900Z')), at('2026-01-01T00:00:01Z'))
+  for (const ask of [() => minutely.next(at('2026-01-01T00:00Z')), () => minutely.latest(at('2026-01-01T00:00Z'), at('2026-01-01T00:01Z'), 1)[0]]) {
+    for (let time = 0; time < 3; time++) t.same(ask()?.setTime(0) === 0 && ask(), at('2026-01-01T00:01:00Z'), 'whatever is done with the answer before')
+  }
 })
 
 await test('Of a window the last ticks are found without those before them', async (t) => {

@@ -56,6 +56,19 @@ await test('After years no more is looked at or recorded than the cap', async (t
   t.ok(states.length <= 5 + 5 + 11 && states.slice(5).every((state) => state === 'pending'), states.join(' '))
 })
 
+await test('A claim records no more ticks than a statement takes in its time, and the next one goes on', async (t) => {
+  const pool = await testPool(t)
+  await pool.query(`INSERT INTO schedules (name, owner, every_ms, catch_up_cap, hash, next_at)
+    SELECT 'digest', 'user-' || n, 60000, 1000, 'h', now() - interval '2 days' - n * interval '1 s' FROM generate_series(1, 30) AS n`)
+  const recorded = async (): Promise<number> => (await pool.query<{ count: number }>('SELECT count(*)::int FROM scheduler_runs')).rows[0]?.count ?? 0
+  const { claim } = createClaiming({ pool })
+  const claimed = await claim(1_000)
+  t.ok(claimed > 10 && claimed < 30, `${claimed} schedules`)
+  t.ok(await recorded() < 22_011)
+  t.equal(await claim(1_000), 30 - claimed)
+  t.ok(await recorded() > 30_000)
+})
+
 await test('What takes too long to compute is left for the next claim', async (t) => {
   const pool = await testPool(t)
   const seconds = Array.from({ length: 40 }, (_, second) => second)
