@@ -15,6 +15,8 @@ export interface HeartbeatDeps {
 /** A lease is extended before half of it is over, so that one lost beat loses no run; and so often, ms, because a beat hears of a cancelled run as well. */
 const beatsPerLease = 3
 const longestBeat = 2_000
+/** A timer of Node may come so much too early, ms. */
+const early = 2
 
 /** Extends the leases of all running runs in one statement, until it is ended. */
 export function startHeartbeat (deps: HeartbeatDeps): () => void {
@@ -23,7 +25,7 @@ export function startHeartbeat (deps: HeartbeatDeps): () => void {
   const timer = setInterval(() => {
     beat(deps).catch((err: unknown) => { log.error({ err }, 'the heartbeat of the runs failed') })
     clearTimeout(expiry)
-    if (running.size > 0) expiry = setTimeout(() => { loseExpired(deps) }, Math.min(...[...running].map(({ leaseEnd }) => leaseEnd)) - performance.now()).unref()
+    if (running.size > 0) expiry = setTimeout(() => { loseExpired(deps) }, Math.min(...[...running].map(({ leaseEnd }) => leaseEnd)) - performance.now() + early).unref()
   }, Math.min(lease / beatsPerLease, longestBeat)).unref()
   return () => {
     clearInterval(timer)

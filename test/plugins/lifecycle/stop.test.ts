@@ -97,10 +97,15 @@ await t.test('a second signal ends the process at once', async (t) => {
 
 await t.test('a signal that comes twice at the same moment, as Ctrl-C does under npm, is one', async (t) => {
   const app = await spawnApp(t, { drains: ['end'] })
+  const held = fetch(`${app.base()}/hold`).then((response) => response.text())
+  await app.told('/hold')
   app.child.kill('SIGINT')
   app.child.kill('SIGTERM')
+  await until('it has begun to stop', () => app.logged('stopping').length === 1)
+  app.child.send({ open: '/hold' })
+  t.equal(await held, 'held')
   t.equal((await app.exit()).code, 0)
-  t.strictSame(app.events, ['listening', 'drain end', 'closed'])
+  t.strictSame(app.events, ['listening', '/hold', 'drain end', 'closed'])
 })
 
 await t.test('a signal ends the process when a close by hand has not ended before its deadline', async (t) => {

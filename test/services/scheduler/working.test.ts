@@ -21,7 +21,7 @@ async function working (t: Test, pool: pg.Pool): Promise<void> {
 /** A run of a process that died, and one that Redis has lost: both are done in the end. */
 async function areRepaired (pool: pg.Pool): Promise<void> {
   const ids = [await insertRun(pool, { state: 'running', leaseIn: -10 }), await insertRun(pool, { state: 'enqueued', enqueuedAgo: 60_000 })]
-  for (const id of ids) await reach(pool, id, 'done')
+  for (const id of ids) await reach(pool, id, 'done', 5_000)
 }
 
 await t.test('schedules that come due one by one, 200 a second, keep no tick from its end: runs are repaired', async (t) => {
