@@ -64,4 +64,6 @@ export type { IdempotencyTransaction, IdempotencyTypes, ReplyTransaction, Reques
 export type { TransactionAnswer } from './to-response.js'
 export type { Claim, ClaimResult, Ended, Guarantee, StoredRecord, StoredResponse } from '../../services/idempotency/record.js'
 export type { IdempotencyStore } from '../../services/idempotency/store.js'
+export { createCleanup } from '../../services/idempotency/cleanup.js'
+export type { Cleanup, CleanupOptions } from '../../services/idempotency/cleanup.js'
 export { createMemoryStore } from '../../services/idempotency/stores/memory.js'
