@@ -81,6 +81,8 @@ export interface Ledger {
   extend: (runs: readonly HeldRun[], lease: number) => Promise<Map<string, boolean>>
   /** Whether it was still ours, and the schedule that has runs held back. */
   finish: (run: HeldRun, ending: Ending) => Promise<{ isOurs: boolean, heldBack: string | null }>
+  /** The same of a run whose end may have been written by a `finish` that failed. */
+  finished: (run: HeldRun, ending: Ending) => Promise<{ isOurs: boolean, heldBack: string | null }>
   /** Lets the oldest run go that is held back, where nothing of its schedule is active. How many were. */
   promote: (schedules: readonly string[]) => Promise<number>
   relay: (limit: number) => Promise<QueuedRun[]>
@@ -106,6 +108,7 @@ export function createLedger (pool: Pool): Ledger {
     free: (finishes) => rowsOf(runSql.finishFree, finishColumns(finishes)),
     alone: async (finish) => (await rowsOf<{ id: string, heldBack: string | null }>(runSql.finish, finishColumns([finish])))[0]
   })
+  const answer = (row: { heldBack: string | null } | undefined) => ({ isOurs: row !== undefined, heldBack: row?.heldBack ?? null })
   return {
     begin: async (id, options) => await begin({ id, ...options }) ?? null,
     async release (id) { await pool.query(runSql.release, [id]) },
@@ -117,10 +120,8 @@ export function createLedger (pool: Pool): Ledger {
         [column(({ id }) => id), column(({ fence }) => fence), column(({ progress }) => progress?.done ?? null), column(({ progress }) => progress?.total ?? null), lease])
       return new Map(rows.map(({ fence, isCancelled }) => [fence, isCancelled]))
     },
-    async finish (run, ending) {
-      const row = await finish({ ...run, ...ending })
-      return { isOurs: row !== undefined, heldBack: row?.heldBack ?? null }
-    },
+    finish: async (run, ending) => answer(await finish({ ...run, ...ending })),
+    finished: async ({ id, fence }, { state }) => answer((await rowsOf<{ heldBack: string | null }>(runSql.finished, [id, fence, state]))[0]),
     promote: async (schedules) => await commit(async (query) => {
       await query(runSql.lockSchedules, [schedules])
       return (await query(runSql.promote, [schedules])).length

@@ -12,6 +12,11 @@ const retryAfter = 2_000
 /** What is due is asked of the database, but when to ask, of the clocks of the processes. A difference that shows, ms. */
 const maxSkew = 1_000
 
+/** Schedules are declared by their names, and locked by others by their ids. */
+const deadlock = '40P01'
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
+
 export interface ReconcilingDeps {
   pool: Pool
   log: Log
@@ -24,7 +29,7 @@ export interface ReconcilingDeps {
 }
 
 export interface Reconciling {
-  /** Resolves when it is done, or will be done in the background, because the database is away. @throws what no waiting mends */
+  /** Resolves when it is done, or will be done in the background, because the database is away or others hold rows. @throws what no waiting mends */
   start: () => Promise<void>
   stop: () => Promise<void>
 }
@@ -59,7 +64,7 @@ export function createReconciling ({ pool, log, definitions: defined, seeEvery =
   return {
     async start () {
       const failure: unknown = await declare().catch((error: unknown) => error)
-      if (failure !== undefined && !isTransient(failure)) throw failure
+      if (failure !== undefined && !isTransient(failure) && codeOf(failure) !== deadlock) throw failure
       if (failure !== undefined) log.warn({ err: failure }, 'the schedules could not be declared: again soon')
       following = follow(failure === undefined)
     },

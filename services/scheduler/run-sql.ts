@@ -64,6 +64,16 @@ FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) AS held (id, fence
 WHERE run.id = held.id AND run.fence = held.fence AND run.state = 'running'
 RETURNING run.fence::text, run.cancel_requested AS "isCancelled"`
 
+/** Of a row of scheduler_runs AS run. */
+const heldBack = `(
+  SELECT waiting.schedule_id::text FROM scheduler_runs AS waiting WHERE waiting.schedule_id = run.schedule_id AND waiting.state = 'waiting' LIMIT 1
+) AS "heldBack"`
+
+/** Input: $1 id, $2 fence, $3 state. Output: as of `finish`, where that was done and its answer was lost. */
+export const finished = `
+SELECT run.id::text, ${heldBack} FROM scheduler_runs AS run
+WHERE id = $1::bigint AND fence = $2::bigint AND (state = $3 OR $3 = 'pending' AND state = 'enqueued')`
+
 /**
  * Input, one for each run: $1 ids, $2 fences, $3 states, $4 errors, $5 failures to add, $6 starts to take back, $7 due in (ms), of a pending one, $8 progress,
  * $9 totals. Output: id, and the schedule, when runs of it are held back. Those without a row are not ours any more.
@@ -82,9 +92,7 @@ FROM (
   FOR UPDATE OF held ${locked}
 ) AS ending
 WHERE run.id = ending.id AND run.fence = ending.fence AND run.state = 'running'
-RETURNING run.id::text, (
-  SELECT waiting.schedule_id::text FROM scheduler_runs AS waiting WHERE waiting.schedule_id = run.schedule_id AND waiting.state = 'waiting' LIMIT 1
-) AS "heldBack"`
+RETURNING run.id::text, ${heldBack}`
 
 export const finish = finishing('')
 export const finishFree = finishing('SKIP LOCKED')

@@ -3,7 +3,7 @@ import type { Log } from '../log.js'
 import type { Ending, HeldRun, Ledger } from './ledger.js'
 
 export interface WriterDeps {
-  ledger: Pick<Ledger, 'finish' | 'promote'>
+  ledger: Pick<Ledger, 'finish' | 'finished' | 'promote'>
   /** ms */
   lease: number
   onPending: () => void
@@ -29,10 +29,13 @@ const pause = 500
 export function createWriter ({ ledger, lease, onPending, log }: WriterDeps): Writer {
   let isClosed = false
   async function finish (run: HeldRun, ending: Ending): Promise<{ isOurs: boolean, heldBack: string | null }> {
+    let isRepeated = false
     for (const end = performance.now() + lease; ; await delay(pause, undefined, { ref: false })) {
       try {
-        return await ledger.finish(run, ending)
+        const written = await ledger.finish(run, ending)
+        return written.isOurs || !isRepeated ? written : await ledger.finished(run, ending)
       } catch (err) {
+        isRepeated = true
         if (isClosed || performance.now() + pause > end) throw err
         log.warn({ err, run: run.id }, 'the end of a run could not be written: again soon')
       }

@@ -19,6 +19,7 @@ const refused: Array<{ options: object, problem: string }> = [
   { options: { name: 'x', catchUp: { days: 1 } }, problem: 'schedule `x`: option `catchUp.days` is not known, expected one of policy, window, cap' },
   { options: { name: 'x', catchUp: 'all' }, problem: "schedule `x`: option `catchUp` must be an object, got 'all' (string)" },
   { options: { name: 'x', jitter: -1 }, problem: 'schedule `x`: option `jitter` must be an integer from 0 to 2147483647 (ms), got `-1` (number)' },
+  { options: { name: 'x', every: 1_000, jitter: 2_000 }, problem: 'schedule `x`: option `jitter` must be `every` (1000) at most, got `2000` (number)' },
   { options: { name: 'x', startDelay: '5s' }, problem: "schedule `x`: option `startDelay` must be an integer from 0 to 2147483647 (ms), got '5s' (string)" },
   { options: { name: 'x', payload: () => {} }, problem: 'schedule `x`: option `payload` must be JSON without U+0000 and halves of surrogate pairs, got `() => { }` (function)' },
   { options: { name: 'x', payload: 'a\0' }, problem: "schedule `x`: option `payload` must be JSON without U+0000 and halves of surrogate pairs, got 'a\0' (string)" },
@@ -31,8 +32,10 @@ const refused: Array<{ options: object, problem: string }> = [
 await test('Each wrong option is told, with the schedule it belongs to', async (t) => {
   for (const { options, problem } of refused) {
     const told = checkDefinition(options as DefinitionOptions)
-    t.equal(told?.replace(/\(\) ?=> ?\{ ?\}/, '() => { }'), problem)
+    t.equal(told?.replace(/\(\)\s*=>\s*\{\s*\}/, '() => { }'), problem)
   }
+  t.match(checkDefinition({ name: 'x', cron: `${'0,'.repeat(124)}0 * * * *` }), /256 characters at most/)
+  t.equal(checkDefinition({ name: 'x', cron: `${'0,'.repeat(123)}0 * * * *` }), null)
 })
 
 await test('What may be written is taken', async (t) => {

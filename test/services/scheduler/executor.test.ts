@@ -1,13 +1,11 @@
 import { inspect } from 'node:util'
 import t from 'tap'
-import { createPool } from '../../../services/database/pool.js'
 import { payloadCheck } from '../../../services/scheduler/payload-check.js'
 import type { Run } from '../../../services/scheduler/run.js'
 import { silentLog } from '../../../services/log.js'
 import { keysOf, openQueue, runsQueue } from '../../../services/scheduler/queues.js'
-import { gate, redisUrl, testRedis, until } from '../../helper.js'
+import { gate, testRedis, until } from '../../helper.js'
 import { countOf, insertRun, insertRuns, insertSchedule, reach, runOf, setUp } from './helper.js'
-import { createNode } from './scheduling.js'
 
 await t.test('each of many runs is run once by one of three executors', async (t) => {
   const { pool, prefix, node } = await setUp(t)
@@ -37,21 +35,6 @@ await t.test('a job that comes for a run that somebody has starts nothing, one f
   t.match(await reach(pool, expired, 'done'), { starts: 1 })
   t.strictSame(ran, [expired])
   t.match(await runOf(pool, taken), { state: 'running', starts: 0 })
-})
-
-await t.test('a run that another process has is told so', async (t) => {
-  const { pool, node } = await setUp(t)
-  let signal: AbortSignal | undefined
-  const ended = gate()
-  const { executor } = await node({ jobs: { job: { retries: 1, handler: async (run) => { signal = run.signal; await ended.opened; run.signal.throwIfAborted() } } }, executor: { lease: 300 } })
-  const id = await insertRun(pool)
-  await reach(pool, id, 'running')
-  await pool.query("UPDATE scheduler_runs SET fence = nextval('scheduler_fences'), worker = 'other', lease_until = now() + interval '1 minute'")
-  await until('the signal aborts', () => signal?.aborted)
-  t.match(signal?.reason, { code: 'FST_SCHEDULER_RUN_LOST' })
-  ended.open()
-  await until('it has ended', () => executor.running() === 0)
-  t.match(await runOf(pool, id), { state: 'running', worker: 'other', failures: 0 })
 })
 
 await t.test('a handler gets its run', async (t) => {
@@ -105,27 +88,6 @@ await t.test('what is thrown where nobody expects it ends a run all the same', a
   for (const index of thrown.keys()) t.match(await reach(pool, await insertRun(pool, { payload: index }), 'dead'), { error: 'what was thrown cannot be shown' })
   t.match(await reach(pool, await insertRun(pool), 'dead'), { error: 'RangeError: too deep' })
   await until('none is held', () => executor.running() === 0)
-})
-
-await t.test('a run whose lease is over is told so at that moment, not a beat later', async (t) => {
-  const { pool, prefix } = await setUp(t)
-  const cut = createPool({ url: pool.options.connectionString ?? '', size: 2, connectTimeout: 500, queryTimeout: 500, log: silentLog })
-  t.teardown(() => cut.end())
-  const told: number[] = []
-  const handler = async ({ id, signal }: Run): Promise<void> => {
-    await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
-    const now = Date.now()
-    told.push(now - Number((await pool.query<{ end: Date }>('SELECT lease_until AS end FROM scheduler_runs WHERE id = $1', [id])).rows[0]?.end))
-  }
-  const node = await createNode({ pool: cut, prefix, redisUrl: redisUrl(), name: 'cut', jobs: { job: { handler } }, executor: { lease: 4_000 } })
-  t.teardown(() => node.stop(500))
-  node.executor.start()
-  const ids = [await insertRun(pool)]
-  await node.relay.relay(1)
-  await reach(pool, ids[0] ?? '', 'running')
-  Object.assign(cut, { query: async () => { throw Object.assign(new Error('connect ETIMEDOUT'), { code: 'ETIMEDOUT' }) } }) // Postgres cannot be reached from here
-  await until('it is told', () => told.length === 1)
-  t.ok(Number(told[0]) < 100, `${told[0]} ms after the end of the lease`)
 })
 
 await t.test('a payload that does not fit is dead at once, and the handler is not called', async (t) => {
@@ -193,25 +155,4 @@ await t.test('what was cancelled before it started never starts', async (t) => {
   await reach(pool, enqueued, 'cancelled')
   await reach(pool, later, 'cancelled')
   t.equal(calls, 0)
-})
-
-await t.test('a run whose end waits to be written keeps no other one waiting, and a stop waits for it', async (t) => {
-  const { pool, node } = await setUp(t)
-  const client = await pool.connect()
-  t.teardown(() => { client.release(true) })
-  const handler = async ({ id, payload }: Run): Promise<void> => {
-    if (payload !== 'locked') return
-    await client.query('BEGIN')
-    await client.query('SELECT FROM scheduler_runs WHERE id = $1 FOR UPDATE', [id])
-  }
-  const { executor } = await node({ jobs: { job: { handler } }, executor: { concurrency: 1 } })
-  const locked = await insertRun(pool, { payload: 'locked' })
-  const next = await insertRun(pool)
-  await reach(pool, next, 'done')
-  t.match(await runOf(pool, locked), { state: 'running' })
-  await until('it alone is held', () => executor.running() === 1)
-  const stopped = executor.stop(20_000)
-  await client.query('COMMIT')
-  t.equal(await stopped, true)
-  t.match(await runOf(pool, locked), { state: 'done' })
 })
