@@ -56,7 +56,7 @@ const lifecycle: FastifyPluginAsync<LifecycleOptions> = async (fastify, given) =
     unwatch = watch(registryOf(fastify, given), { report: phases.report, duration: stop.duration })
     await phases.started()
     if (stop.begun.aborted) throw new FST_LIFECYCLE_STOPPING('it has started')
-    fastify.ready().then(signals?.up, () => {}) // other plugins may have phases in their own onReady hooks
+    fastify.ready().then(signals?.up, () => {}) // other plugins may have phases in their own onReady hooks; who starts the server hears of a failure
   })
 }
 

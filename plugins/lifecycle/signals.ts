@@ -37,9 +37,10 @@ export function handleSignals (fastify: FastifyInstance, deps: SignalsDeps): Sig
     log.info(fields, 'stopping')
     if (stop.over.aborted) exitNow() // after a close by hand that did not end
     stop.over.addEventListener('abort', exitNow)
-    const delay = stop.begin()
-    if (started) closeAndExit(fastify, deps, delay, () => failed).catch(exitNow)
+    stop.begin().catch(exitNow)
+    if (started) closeNow()
   }
+  const closeNow = (): void => { closeAndExit(fastify, deps, () => failed).catch(exitNow) }
   const onSignal = (signal: NodeJS.Signals): void => {
     if (since === null) return leave({ signal })
     if (performance.now() - since < echo) return
@@ -59,7 +60,7 @@ export function handleSignals (fastify: FastifyInstance, deps: SignalsDeps): Sig
       process.on('uncaughtException', onError)
       if (since === null) return
       failed = true // a signal came while the last plugins became ready
-      closeAndExit(fastify, deps, stop.begin(), () => failed).catch(exitNow)
+      closeNow()
     },
     leaving: () => since !== null,
     release () {
@@ -74,10 +75,10 @@ function exitNow (): void {
   process.exit(1)
 }
 
-async function closeAndExit (fastify: FastifyInstance, { stop, sequence, log }: SignalsDeps, delay: Promise<void>, hasFailed: () => boolean): Promise<void> {
+async function closeAndExit (fastify: FastifyInstance, { stop, sequence, log }: SignalsDeps, hasFailed: () => boolean): Promise<void> {
   let isClosed = true
   try {
-    await delay
+    await stop.begin()
     await fastify.close()
   } catch (error) {
     isClosed = false

@@ -115,7 +115,7 @@ async function run (context: Context, started: Running, job: RunnableJob): Promi
   const { deps, running, drain } = context
   const begin = performance.now()
   running.add(started)
-  const ending = drain.isDraining() ? interrupted : unlessStopping(await outcome(started, job, deps).catch(unlooked), drain) // the stop may have begun while it was started
+  const ending = drain.isDraining() ? interrupted : unlessStopping(await outcome(started, job, deps).catch(deadOf), drain) // the stop may have begun while it was started
   started.isEnding = true
   drain.track(end(context, started, ending, performance.now() - begin)).catch((err: unknown) => { deps.log.error({ err, run: started.id }, 'the end of a run could not be written: it runs again when its lease is past') })
 }
@@ -132,7 +132,7 @@ async function end ({ deps, running, writer }: Context, started: Running, ending
 const interrupted: Ending = { state: 'pending', error: null, isUncounted: true }
 
 /** Around the handler something threw: the check of its payload, or the log of the application. It would throw again. */
-const unlooked = (error: unknown): Ending => ({ state: 'dead', error: textOf(error) })
+const deadOf = (error: unknown): Ending => ({ state: 'dead', error: textOf(error) })
 
 /** One that fails while the process stops is repeated by another: what it needs may have been taken away here, such as locks, which are not granted any more. */
 function unlessStopping (ending: Ending, drain: Drain): Ending {

@@ -22,20 +22,22 @@ const early = 2
 export function startHeartbeat (deps: HeartbeatDeps): () => void {
   const { running, lease, log } = deps
   let expiry: NodeJS.Timeout | undefined
+  /** Told at once, not with the next beat: another process begins them as soon. */
+  function loseExpired (): void {
+    clearTimeout(expiry)
+    const now = performance.now()
+    const lives = [...running].filter(({ leaseEnd }) => leaseEnd > now)
+    for (const run of running) if (run.leaseEnd <= now) lose(run, log)
+    if (lives.length > 0) expiry = setTimeout(loseExpired, Math.min(...lives.map(({ leaseEnd }) => leaseEnd)) - now + early).unref()
+  }
   const timer = setInterval(() => {
     beat(deps).catch((err: unknown) => { log.error({ err }, 'the heartbeat of the runs failed') })
-    clearTimeout(expiry)
-    if (running.size > 0) expiry = setTimeout(() => { loseExpired(deps) }, Math.min(...[...running].map(({ leaseEnd }) => leaseEnd)) - performance.now() + early).unref()
+    loseExpired()
   }, Math.min(lease / beatsPerLease, longestBeat)).unref()
   return () => {
     clearInterval(timer)
     clearTimeout(expiry)
   }
-}
-
-/** Told at once, not with the next beat: another process begins them as soon. */
-function loseExpired ({ running, log }: HeartbeatDeps): void {
-  for (const run of running) if (run.leaseEnd <= performance.now()) lose(run, log)
 }
 
 /** One that hangs does not keep the next from asking anew: to extend twice does no harm. */

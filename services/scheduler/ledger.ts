@@ -63,6 +63,14 @@ export interface Ending {
   delay?: number
 }
 
+/** What is known of an end. */
+export interface Written {
+  /** False: another process may have the run. */
+  isOurs: boolean
+  /** Its schedule, where that has runs which are held back. */
+  heldBack: string | null
+}
+
 export interface QueuedRun {
   id: string
   name: string
@@ -79,10 +87,9 @@ export interface Ledger {
   refuse: (id: string, options: RefuseOptions) => Promise<RefusedRun | null>
   /** Of those that are still held: fence to whether it is to be cancelled. */
   extend: (runs: readonly HeldRun[], lease: number) => Promise<Map<string, boolean>>
-  /** Whether it was still ours, and the schedule that has runs held back. */
-  finish: (run: HeldRun, ending: Ending) => Promise<{ isOurs: boolean, heldBack: string | null }>
+  finish: (run: HeldRun, ending: Ending) => Promise<Written>
   /** The same of a run whose end may have been written by a `finish` that failed. */
-  finished: (run: HeldRun, ending: Ending) => Promise<{ isOurs: boolean, heldBack: string | null }>
+  finished: (run: HeldRun, ending: Ending) => Promise<Written>
   /** Lets the oldest run go that is held back, where nothing of its schedule is active. How many were. */
   promote: (schedules: readonly string[]) => Promise<number>
   relay: (limit: number) => Promise<QueuedRun[]>
@@ -108,7 +115,7 @@ export function createLedger (pool: Pool): Ledger {
     free: (finishes) => rowsOf(runSql.finishFree, finishColumns(finishes)),
     alone: async (finish) => (await rowsOf<{ id: string, heldBack: string | null }>(runSql.finish, finishColumns([finish])))[0]
   })
-  const answer = (row: { heldBack: string | null } | undefined) => ({ isOurs: row !== undefined, heldBack: row?.heldBack ?? null })
+  const written = (row: Pick<Written, 'heldBack'> | undefined): Written => ({ isOurs: row !== undefined, heldBack: row?.heldBack ?? null })
   return {
     begin: async (id, options) => await begin({ id, ...options }) ?? null,
     async release (id) { await pool.query(runSql.release, [id]) },
@@ -120,8 +127,8 @@ export function createLedger (pool: Pool): Ledger {
         [column(({ id }) => id), column(({ fence }) => fence), column(({ progress }) => progress?.done ?? null), column(({ progress }) => progress?.total ?? null), lease])
       return new Map(rows.map(({ fence, isCancelled }) => [fence, isCancelled]))
     },
-    finish: async (run, ending) => answer(await finish({ ...run, ...ending })),
-    finished: async ({ id, fence }, { state }) => answer((await rowsOf<{ heldBack: string | null }>(runSql.finished, [id, fence, state]))[0]),
+    finish: async (run, ending) => written(await finish({ ...run, ...ending })),
+    finished: async ({ id, fence }, { state }) => written((await rowsOf<Pick<Written, 'heldBack'>>(runSql.finished, [id, fence, state]))[0]),
     promote: async (schedules) => await commit(async (query) => {
       await query(runSql.lockSchedules, [schedules])
       return (await query(runSql.promote, [schedules])).length

@@ -12,7 +12,7 @@ const retryAfter = 2_000
 /** What is due is asked of the database, but when to ask, of the clocks of the processes. A difference that shows, ms. */
 const maxSkew = 1_000
 
-/** Schedules are declared by their names, and locked by others by their ids. */
+/** All of us lock schedules in one order; whoever changes the table by hand may not. */
 const deadlock = '40P01'
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code

@@ -97,9 +97,9 @@ RETURNING run.id::text, ${heldBack}`
 export const finish = finishing('')
 export const finishFree = finishing('SKIP LOCKED')
 
-/** Input: $1 schedules. Claiming locks the same rows: nobody decides over a schedule's runs beside us until COMMIT. */
+/** Input: $1 schedules. Claiming locks the same rows: nobody decides over a schedule's runs beside us until COMMIT. In the order in which they are declared. */
 export const lockSchedules = `
-SELECT id FROM schedules WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE`
+SELECT id FROM schedules WHERE id = ANY($1::bigint[]) ORDER BY name, owner FOR NO KEY UPDATE`
 
 /** Input: $1 schedules that are locked. Output: the runs that were let go: the oldest one of each, where nothing of it is active. */
 export const promote = `

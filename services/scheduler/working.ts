@@ -54,12 +54,17 @@ export async function openWorking (deps: WorkingDeps): Promise<Working> {
 
   async function onTick (signal: AbortSignal): Promise<void> {
     const end = performance.now() + longestTick
+    while (await claim() + await relay.relay(batch) >= worthwhile && !signal.aborted && performance.now() < end);
+    await relay.repair()
+    await ledger.prune(retention, pruned)
+  }
+  /** One that fails keeps nothing else from being done. */
+  async function claim (): Promise<number> {
     try {
-      while (await claiming.claim(batch) + await relay.relay(batch) >= worthwhile && !signal.aborted && performance.now() < end);
-    } finally { // whatever a claim may fail with
-      await relay.relay(batch)
-      await relay.repair()
-      await ledger.prune(retention, pruned)
+      return await claiming.claim(batch)
+    } catch (err) {
+      log.error({ err }, 'schedules could not be claimed: again with the next tick')
+      return 0
     }
   }
   executor.start()

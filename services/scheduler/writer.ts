@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../log.js'
-import type { Ending, HeldRun, Ledger } from './ledger.js'
+import type { Ending, HeldRun, Ledger, Written } from './ledger.js'
 
 export interface WriterDeps {
   ledger: Pick<Ledger, 'finish' | 'finished' | 'promote'>
@@ -28,7 +28,7 @@ const pause = 500
 
 export function createWriter ({ ledger, lease, onPending, log }: WriterDeps): Writer {
   let isClosed = false
-  async function finish (run: HeldRun, ending: Ending): Promise<{ isOurs: boolean, heldBack: string | null }> {
+  async function finish (run: HeldRun, ending: Ending): Promise<Written> {
     let isRepeated = false
     for (const end = performance.now() + lease; ; await delay(pause, undefined, { ref: false })) {
       try {

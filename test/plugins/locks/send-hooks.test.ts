@@ -29,7 +29,7 @@ async function buildFailing (t: Test, place: 'before' | 'after') {
 type Handler = (request: FastifyRequest, reply: FastifyReply, lose: () => Promise<unknown>) => unknown
 const handlers: Record<string, Handler> = {
   'a value': async () => 'done',
-  'what a handler with a callback sends': (_request, reply) => { setTimeout(() => { reply.send('done') }, 1) },
+  'what a handler with a callback sends': (_request, reply) => { setImmediate(() => { reply.send('done') }) },
   'what an async handler sends': async (_request, reply) => reply.send('done'),
   'what an async handler awaits': async (_request, reply) => { await reply.send('done') },
   'an error': async () => { throw new Error('of the handler') },

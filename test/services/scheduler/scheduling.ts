@@ -26,7 +26,7 @@ export interface NodeOptions {
   log?: Log
 }
 
-/** What a process that works for the scheduler has, as the composition will have it. */
+/** What a process that works for the scheduler has, part by part: it claims and prunes nothing. See working.test.ts for the whole. */
 export interface SchedulerNode {
   relay: Relay
   executor: Executor

@@ -158,8 +158,9 @@ await t.test('forceRelease ends the session of a holder that does not answer, an
   const grant = await frozen.tryLock('frozen')
   const pid = (await locks.list())[0]?.pid ?? 0
   process.kill(pid, 'SIGSTOP') // neither hears nor ends, until it goes on
-  setTimeout(() => process.kill(pid, 'SIGCONT'), 1_500)
+  const goesOn = until('its session is told to end', async () => (await pool.query('SELECT FROM lock_force_releases')).rows.length === 3).then(() => process.kill(pid, 'SIGCONT'))
   t.match(await locks.forceRelease('frozen', force), { how: 'terminated', pid })
+  await goesOn
   await until('the holder is told', () => grant?.signal.aborted)
   t.match((await pool.query('SELECT how FROM lock_force_releases ORDER BY id')).rows, [{ how: 'terminated' }, { how: 'asked' }, { how: 'terminated' }])
 })
