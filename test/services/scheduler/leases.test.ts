@@ -1,6 +1,9 @@
 import t from 'tap'
 import { createPool } from '../../../services/database/pool.js'
 import { silentLog } from '../../../services/log.js'
+import { startHeartbeat } from '../../../services/scheduler/heartbeat.js'
+import type { BegunRun } from '../../../services/scheduler/ledger.js'
+import { createRunning } from '../../../services/scheduler/run.js'
 import { finishFree } from '../../../services/scheduler/run-sql.js'
 import type { Run } from '../../../services/scheduler/run.js'
 import { gate, redisUrl, until } from '../../helper.js'
@@ -89,4 +92,16 @@ await t.test('an end that was written, and whose answer was lost, is no loss', a
   await until('both are told', () => results.length === 2)
   t.strictSame([isLost, ...results], [true, 'done', 'done'])
   t.match(await runOf(pool, next), { state: 'done' })
+})
+
+await t.test('each of two leases that end between two beats is over at its own end', async (t) => {
+  const begin = performance.now()
+  const job = { handler: () => {}, timeout: null, retries: 0, backoff: { minDelay: 1, maxDelay: 1 }, maxStarts: 1, checkPayload: null }
+  const ends = [2_300, 2_700] // the beats come every 2 s
+  const running = new Set(ends.map((end) => createRunning({ name: 'job' } as BegunRun, begin + end, job)))
+  const told: number[] = []
+  for (const { controller: { signal } } of running) signal.addEventListener('abort', () => { told.push(performance.now() - begin) })
+  t.teardown(startHeartbeat({ ledger: { extend: async () => { throw new Error('Postgres is away') } }, running, lease: 30_000, log: silentLog }))
+  await until('both are told', () => told.length === 2)
+  t.ok(ends.every((end, index) => Number(told[index]) >= end && Number(told[index]) < end + 200), told.join(' and '))
 })
