@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { removePostgres, startPostgres } from '../services/embedded/postgres.js'
-import { findRedis, startRedis } from '../services/embedded/redis.js'
-import { freePort } from '../services/embedded/server.js'
+import { findRedis, ping, startRedis } from '../services/embedded/redis.js'
+import { startServer } from '../services/embedded/server.js'
 import { until } from './helper.js'
 
 /** A server that belongs to one test, to be ended and started again on its port. */
@@ -75,28 +72,22 @@ async function temporary (t: Test): Promise<string> {
 }
 
 /** A redis-server with arguments of its own, without persistence. */
-async function ownProcess (t: Test, args: (directory: string) => Promise<string[]>): Promise<OwnServer> {
+async function ownProcess (t: Test, argsOf: (directory: string, port: number) => string[] | Promise<string[]>): Promise<OwnServer> {
   const directory = await temporary(t)
-  const [port, { path, env }] = [await freePort(), await findRedis({ cacheDirectory: redisBinaries, log: () => {} })]
-  const all = [...await args(directory), '--port', String(port), '--bind', '127.0.0.1', '--dir', directory]
-  const launch = (): ChildProcess => spawn(path, all, { env: { ...process.env, ...env }, stdio: 'ignore' })
-  let child = launch()
-  const server: OwnServer = {
-    url: `redis://127.0.0.1:${port}`,
-    signal (name) { child.kill(name) },
-    async kill () {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    },
-    async start () {
-      child = launch()
-      await withRedis(server, (redis) => redis.ping())
-    }
-  }
-  t.teardown(server.kill)
-  await withRedis(server, (redis) => redis.ping())
-  return server
+  const { path, env } = await findRedis({ cacheDirectory: redisBinaries, log: () => {} })
+  const urlOf = (port: number): string => `redis://127.0.0.1:${port}`
+  return await own(t, async (port) => {
+    const server = await startServer({
+      name: 'Redis',
+      directory,
+      port,
+      command: async (port) => ({ file: path, args: [...await argsOf(directory, port), '--port', String(port), '--bind', '127.0.0.1', '--dir', directory], cwd: directory, env }),
+      probe: (port) => ping(urlOf(port)),
+      stopSignals: ['SIGTERM', 'SIGKILL'],
+      log: () => {}
+    })
+    return { ...server, url: urlOf(server.port) }
+  })
 }
 
 /** With a client for this one call, which waits until the server answers. */
@@ -118,7 +109,7 @@ export interface OwnCluster {
 
 /** A Cluster of masters, which have an equal part of the slots each. One checks slots as one of many does. */
 export async function ownCluster (t: Test, count = 1): Promise<OwnCluster> {
-  const masters = await Promise.all(Array.from({ length: count }, () => ownProcess(t, async () => ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort()),
+  const masters = await Promise.all(Array.from({ length: count }, () => ownProcess(t, (_directory, port) => ['--cluster-enabled', 'yes', '--cluster-port', String(port + 1),
     '--cluster-announce-ip', '127.0.0.1', '--save', ''])))
   const [first] = masters
   if (first === undefined) throw new TypeError('a Cluster has a master at least')

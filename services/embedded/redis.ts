@@ -61,7 +61,8 @@ function configuration (persistent: boolean, password?: string): string {
   ].join('\n')
 }
 
-async function ping (url: string): Promise<void> {
+/** @throws Error when it does not answer. */
+export async function ping (url: string): Promise<void> {
   const redis = new Redis(url, { lazyConnect: true, retryStrategy: null, connectTimeout: 2_000, commandTimeout: 2_000, maxRetriesPerRequest: 0 })
   redis.on('error', () => {}) // the pending call rejects too
   try {

@@ -1,7 +1,7 @@
+import { randomInt } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,6 +12,7 @@ const JOIN_TIMEOUT_MS = 10_000
 const START_TIMEOUT_MS = 60_000
 const START_ATTEMPTS = 5
 const RETRY_MS = 100 // doubled each time
+const PORTS_TRIED = 100
 
 /** How one kind of server is started, asked and stopped. */
 export interface ServerSpec {
@@ -20,7 +21,7 @@ export interface ServerSpec {
   directory: string
   /** A fixed port. Default: the one of the last run when it is free, else any free one. */
   port?: number | undefined
-  command: (port: number) => Command
+  command: (port: number) => Command | Promise<Command>
   /** Resolves when the server answers. */
   probe: (port: number) => Promise<void>
   stopSignals: readonly [NodeJS.Signals, NodeJS.Signals]
@@ -74,7 +75,7 @@ async function start (spec: ServerSpec, lastPort: number): Promise<ServerRecord>
 
 async function launch (spec: ServerSpec, port: number): Promise<ServerRecord> {
   const record = { process: '', port }
-  await spawnDaemon(spec.command(port), logFileOf(spec.directory), (pid) => {
+  await spawnDaemon(await spec.command(port), logFileOf(spec.directory), (pid) => {
     record.process = identify(pid)
     writeRecord(spec.directory, record)
   })
@@ -118,23 +119,31 @@ async function waitForAnswer (spec: ServerSpec, record: ServerRecord, timeoutMs:
   return `it ended while starting on port ${record.port}`
 }
 
+/** Below the ports that Linux and macOS give to outgoing connections: one of those would keep a server from starting again on its port. */
+const [FIRST_PORT, LAST_PORT] = [20_000, 32_767]
+
 /**
  * A port of 127.0.0.1 that is free now.
  * @param preferred taken when it is free.
  */
 export async function freePort (preferred = 0): Promise<number> {
+  const ports = [...(preferred === 0 ? [] : [preferred]), ...Array.from({ length: PORTS_TRIED }, () => randomInt(FIRST_PORT, LAST_PORT + 1))]
+  for (const port of ports) if (await isFree(port)) return port
+  throw new Error(`no free port of 127.0.0.1 among ${PORTS_TRIED} from ${FIRST_PORT} to ${LAST_PORT}`)
+}
+
+async function isFree (port: number): Promise<boolean> {
   const server = createServer()
   try {
-    server.listen({ port: preferred, host: '127.0.0.1', exclusive: true })
+    server.listen({ port, host: '127.0.0.1', exclusive: true })
     await once(server, 'listening')
   } catch (error) {
-    if (preferred === 0) throw error
-    return freePort()
+    if (hasCode(error, 'EADDRINUSE', 'EACCES')) return false
+    throw error
   }
-  const { port } = server.address() as AddressInfo
   server.close()
   await once(server, 'close')
-  return port
+  return true
 }
 
 function readRecord (directory: string): ServerRecord {

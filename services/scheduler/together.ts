@@ -25,7 +25,7 @@ const atOnce = 2
 /**
  * A statement and its commit cost more than the row that it writes, so what is asked for while they are under way leaves together, in the next. None waits for a row that
  * another one wants and somebody has locked, nor fails with it: whatever has no answer is asked for alone. Each id is in a statement once: of two calls for one run
- * the second finds what the first has done.
+ * one finds what the other has done.
  */
 export function createTogether<Item extends { id: string }, Row extends { id: string }> ({ free, alone, most = 100 }: TogetherDeps<Item, Row>): (item: Item) => Promise<Row | undefined> {
   let waiting: Array<Call<Item, Row>> = []

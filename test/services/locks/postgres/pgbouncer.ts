@@ -1,13 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { freePort } from '../../../../services/embedded/server.js'
 import { until } from '../../../helper.js'
 
 const run = promisify(execFile)
@@ -64,12 +63,4 @@ async function answers (url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => { /* told by connect */ })
   return await client.connect().then(() => client.end()).then(() => true, () => false)
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
