@@ -4,22 +4,20 @@ import pg from 'pg'
 import type { Test } from 'tap'
 import { execute } from '../services/database/execute.js'
 
-/** The servers that scripts/test.ts started for this run. */
-function serverUrl (name: string): string {
-  const url = process.env[name]
-  if (url === undefined) throw new Error(`${name} is not set: run the tests with \`npm test\`, or one file with \`npm test -- test/….test.ts\``)
-  return url
+/** What scripts/test.ts prepared for this run. */
+export function given (name: string): string {
+  const value = process.env[name]
+  if (value === undefined) throw new Error(`${name} is not set: run the tests with \`npm test\`, or one file with \`npm test -- test/….test.ts\``)
+  return value
 }
 
 const unique = (): string => randomBytes(6).toString('hex')
 
-const templateDatabase = process.env.HOLDFAST_TEST_TEMPLATE ?? 'holdfast_template'
-
 /** A database of the test's own, with all migrations applied. It is dropped when the test passed, and kept as evidence when it failed. */
-export async function testDatabase (t: Test, template = templateDatabase): Promise<string> {
+export async function testDatabase (t: Test, template = given('HOLDFAST_TEST_TEMPLATE')): Promise<string> {
   const name = `test_${unique()}`
-  const server = serverUrl('HOLDFAST_TEST_DATABASE_URL')
-  await execute(server, `CREATE DATABASE ${name} TEMPLATE ${template}`)
+  const server = given('HOLDFAST_TEST_DATABASE_URL')
+  await execute(server, `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`)
   t.teardown(async () => {
     if (t.passing()) await execute(server, `DROP DATABASE ${name} WITH (FORCE)`)
     else t.comment(`the database ${name} was kept`)
@@ -42,7 +40,7 @@ export function openPool (t: Test, connectionString: string, max: number): pg.Po
 }
 
 export function redisUrl (): string {
-  return serverUrl('HOLDFAST_TEST_REDIS_URL')
+  return given('HOLDFAST_TEST_REDIS_URL')
 }
 
 export function testPrefix (): string {

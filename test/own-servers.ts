@@ -1,12 +1,14 @@
+import { execFile } from 'node:child_process'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { removePostgres, startPostgres } from '../services/embedded/postgres.js'
 import { findRedis, ping, startRedis } from '../services/embedded/redis.js'
 import { startServer } from '../services/embedded/server.js'
-import { until } from './helper.js'
+import { given, until } from './helper.js'
 
 /** A server that belongs to one test, to be ended and started again on its port. */
 export interface OwnServer {
@@ -34,8 +36,10 @@ export async function ownRedis (t: Test, { persistent = false } = {}): Promise<O
   return await own(t, (port) => startRedis({ binary, directory, persistent, ...(port === undefined ? {} : { port }) }))
 }
 
+/** With all migrations. */
 export async function ownPostgres (t: Test): Promise<OwnServer> {
   const dataDirectory = await temporary(t)
+  await promisify(execFile)('cp', ['-a', `${given('HOLDFAST_TEST_CLUSTER')}/.`, dataDirectory]) // with the owner of its files
   t.teardown(() => removePostgres(dataDirectory))
   return await own(t, (port) => startPostgres({ dataDirectory, ...(port === undefined ? {} : { port }) }))
 }

@@ -40,13 +40,16 @@ export const beginFree = beginning('SKIP LOCKED')
 export const release = `
 UPDATE scheduler_runs SET state = 'pending', due_at = now() WHERE id = $1::bigint AND state = 'enqueued'`
 
+/** Of a row of scheduler_runs: how often it was handed to a process and not started. */
+const offers = '(enqueues - starts)'
+
 /** Input: $1 id, $2 delay of the first ten offers (ms), of which each ten have one more, up to $3; $4 how many offers there are. Output: the row; it is `dead` after the last one. */
 export const refuse = `
 UPDATE scheduler_runs AS run SET
-  state = CASE WHEN enqueues < $4 THEN 'pending' ELSE 'dead' END,
-  due_at = now() + least($2 * ceil(enqueues / 10.0), $3) * interval '1 millisecond',
-  finished_at = CASE WHEN enqueues < $4 THEN NULL ELSE now() END,
-  error = CASE WHEN enqueues < $4 THEN error ELSE 'it was offered ' || enqueues || ' times, and no process had a handler for it' END
+  state = CASE WHEN ${offers} < $4 THEN 'pending' ELSE 'dead' END,
+  due_at = now() + least($2 * ceil(${offers} / 10.0), $3) * interval '1 millisecond',
+  finished_at = CASE WHEN ${offers} < $4 THEN NULL ELSE now() END,
+  error = CASE WHEN ${offers} < $4 THEN error ELSE 'it was offered ' || ${offers} || ' times, and no process had a handler for it' END
 WHERE id = $1::bigint AND state = 'enqueued'
 RETURNING ${begun}, NULL AS lag`
 

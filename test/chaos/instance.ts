@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { until } from '../helper.js'
-import { nodeCommand } from '../node-command.js'
 
 /** What a client got. Status 0: nothing, the connection broke or the answer took too long. */
 export interface Answer {
@@ -61,7 +60,7 @@ export async function instances (t: Test, count: number, environment: (index: nu
 
 async function startInstance (t: Test, environment: Record<string, string>): Promise<Instance> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(...nodeCommand(fileURLToPath(new URL('app.js', import.meta.url))),
+  const child = spawn(process.execPath, [fileURLToPath(new URL('app.js', import.meta.url))],
     { env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const output = collect(child)
   const running = (): boolean => child.exitCode === null && child.signalCode === null

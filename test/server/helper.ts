@@ -10,7 +10,6 @@ import { buildServer } from '../../server.js'
 import { loadConfig } from '../../services/config/index.js'
 import { packageRoot } from '../../services/package-root.js'
 import { redisUrl, testDatabase, testPrefix, until } from '../helper.js'
-import { nodeCommand } from '../node-command.js'
 
 export const jwtSecret = 'a secret that is only used in tests'
 export const credentials = { email: 'test-ios@example.com', password: 'TestPassword123!' }
@@ -59,18 +58,33 @@ export async function spawnServer (t: Test, env: Record<string, string>): Promis
   return { base, child, output }
 }
 
-/** Runs the server until it ends by itself. */
-export async function runServer (t: Test, env: Record<string, string>): Promise<{ code: number | null, output: string }> {
-  const { child, output } = startServer(t, env)
+/** Runs the server, or another program, until it ends by itself. */
+export const runServer = (t: Test, env: Record<string, string>): Promise<Ended> => runProgram(t, 'server.js', env)
+
+export interface Ended {
+  code: number | null
+  output: string
+}
+
+/** @param file in dist */
+export async function runProgram (t: Test, file: string, env: Record<string, string>): Promise<Ended> {
+  const { child, output } = startProgram(t, file, env)
   const [code] = await once(child, 'close') as [number | null]
   return { code, output: output() }
 }
 
 /** The server as a process, from its first moment. Killed at the end of the test if it is still there. */
-export function startServer (t: Test, env: Record<string, string>): { child: ChildProcess, output: () => string } {
+export const startServer = (t: Test, env: Record<string, string>): StartedProgram => startProgram(t, 'server.js', env)
+
+interface StartedProgram {
+  child: ChildProcess
+  output: () => string
+}
+
+function startProgram (t: Test, file: string, env: Record<string, string>): StartedProgram {
   const cwd = mkdtempSync(join(tmpdir(), 'holdfast-server-'))
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(...nodeCommand(join(packageRoot(), 'dist', 'server.js')), { cwd, env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [join(packageRoot(), 'dist', file)], { cwd, env: { PATH, HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => { text += chunk.toString() })
   child.stderr.on('data', (chunk: Buffer) => { text += chunk.toString() })

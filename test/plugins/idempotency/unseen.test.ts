@@ -96,7 +96,7 @@ await t.test('the 503 of handlerTimeout goes out while the handler runs, and doe
   const app = await build(t, { store })
   const finish = gate()
   let runs = 0
-  app.post('/', { handlerTimeout: 50 }, async () => {
+  app.post('/', { handlerTimeout: 250 }, async () => {
     runs++
     await finish.opened
     return 'late'

@@ -8,7 +8,6 @@ import type { Test } from 'tap'
 import lifecycle from '../../../plugins/lifecycle/index.js'
 import type { LifecycleOptions } from '../../../plugins/lifecycle/index.js'
 import { until } from '../../helper.js'
-import { nodeCommand } from '../../node-command.js'
 
 export interface AppSettings {
   options?: LifecycleOptions
@@ -40,7 +39,7 @@ export interface AppProcess {
 export function startApp (t: Test, { options = {}, drains = [], phases = {}, closeHangs = false, late = false }: AppSettings = {}): AppProcess {
   const { PATH = '', HOME = '' } = process.env
   const env = { PATH, HOME, OPTIONS: JSON.stringify(options), DRAINS: JSON.stringify(drains), PHASES: JSON.stringify(phases), CLOSE_HANGS: String(closeHangs), LATE: String(late) }
-  const child = spawn(...nodeCommand(new URL('app.js', import.meta.url).pathname), { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const child = spawn(process.execPath, [new URL('app.js', import.meta.url).pathname], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const events: string[] = []
   let [port, text] = [0, '']
   child.on('message', (message: { port?: number, begun?: string, event?: string }) => {
@@ -80,7 +79,7 @@ export async function freezeUpgraded (t: Test, port: number): Promise<void> {
   const program = `const socket = require('node:net').connect({ port: ${port}, host: '127.0.0.1', allowHalfOpen: true })
     socket.on('connect', () => socket.write('GET /ws HTTP/1.1\\r\\nHost: a\\r\\nConnection: Upgrade\\r\\nUpgrade: raw\\r\\n\\r\\n'))
     socket.once('data', (data) => process.send(String(data)))`
-  const client = spawn(...nodeCommand('-e', program), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const client = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   t.teardown(() => { client.kill('SIGKILL') })
   const [answer] = await once(client, 'message') as [string]
   if (!answer.includes('101 Switching Protocols')) throw new Error(answer)

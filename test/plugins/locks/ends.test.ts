@@ -72,7 +72,12 @@ for (const [name, leaves] of [['that Fastify has answered for', false], ['whose 
     let grant: Grant | null = null
     app.get('/', { config: { lock: { ...lock, ttl: 500 } }, ...(leaves ? {} : { handlerTimeout: 20 }) }, (request) => { grant = request.lock })
     if (leaves) await leave(app, () => grant !== null)
-    else t.equal((await app.inject({ url: '/' })).statusCode, 503)
+    else {
+      await until('it has begun before its timeout', async () => {
+        t.equal((await app.inject({ url: '/' })).statusCode, 503)
+        return grant !== null
+      })
+    }
     t.equal(await isFree(app), false)
     await until('it is free', () => isFree(app))
     t.equal(lines.filter((line) => line.includes('its lock is given back')).length, 1)

@@ -113,7 +113,7 @@ for (const [name, handler] of Object.entries(goingOn)) {
   await t.test(`${name} keeps its lock while it works`, async (t) => {
     const app = await build(t)
     const { pass, open, state } = gate()
-    app.post('/', { config: { lock }, handlerTimeout: 50 }, (_request, reply) => handler(reply, pass) as never)
+    app.post('/', { config: { lock }, handlerTimeout: 250 }, (_request, reply) => handler(reply, pass) as never)
     await app.listen({ host: '127.0.0.1', port: 0 })
     const { port } = app.server.address() as AddressInfo
     const { status } = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' })

@@ -66,8 +66,10 @@ for (const place of ['before', 'after'] as const) {
         if (style === 'async') return work
         work.then((late) => reply.send(late), (error: unknown) => reply.send(error))
       }) as never)
-      t.ok([500, 503].includes((await app.inject({ url: '/' })).statusCode))
-      t.equal(state.inside, 1)
+      await until('it has begun before its timeout', async () => {
+        t.ok([500, 503].includes((await app.inject({ url: '/' })).statusCode))
+        return state.inside === 1
+      })
       t.equal(await isFree(app), false)
       open()
       await until('it is free', () => isFree(app))

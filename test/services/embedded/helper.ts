@@ -15,7 +15,6 @@ import { resetServices } from '../../../services/embedded/index.js'
 import { isAlive } from '../../../services/embedded/processes.js'
 import { findRedis } from '../../../services/embedded/redis.js'
 import { until } from '../../helper.js'
-import { nodeCommand } from '../../node-command.js'
 
 export const isRoot = process.getuid?.() === 0
 export const redisCache = resolve('.holdfast', 'test', 'redis')
@@ -55,7 +54,7 @@ export interface User {
 /** Runs a script of this folder as a process of its own. */
 export function spawnScript (name: string, args: string[], options: SpawnOptions = {}) {
   const script = fileURLToPath(new URL(name, import.meta.url))
-  return spawn(...nodeCommand(script, ...args), { stdio: ['pipe', 'pipe', 'pipe'], ...options })
+  return spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'pipe'], ...options })
 }
 
 /** Another process that acquires the services. */

@@ -17,7 +17,6 @@ import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
 import type { OwnServer } from '../../own-servers.js'
 import type { Order } from './process.js'
-import { nodeCommand } from '../../node-command.js'
 
 export const keyOf = (name: string): string => `test:{locks}:${name}`
 
@@ -80,7 +79,7 @@ export interface Other {
 export async function otherProcess (t: Test, servers: readonly OwnServer[]): Promise<Other> {
   const { PATH = '', HOME = '' } = process.env
   const path = fileURLToPath(new URL('process.js', import.meta.url))
-  const child = spawn(...nodeCommand(path, servers.map(({ url }) => url).join(',')),
+  const child = spawn(process.execPath, [path, servers.map(({ url }) => url).join(',')],
     { env: { PATH, HOME }, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const messages: Array<Record<string, unknown>> = []
   child.on('message', (message: Record<string, unknown>) => { messages.push(message) })

@@ -47,7 +47,11 @@ await t.test('a run whose lease is lost, and which nobody has taken, has not fai
   })
   const end = performance.now() + 500
   while (performance.now() < end); // the process is blocked for longer than its lease
-  t.match(await reach(pool, id, 'done'), { starts: 2, failures: 0 })
+  await until('it has run again', async () => {
+    await relay.relay(1) // the heartbeat may have locked the row when it was woken to
+    return (await runOf(pool, id)).state === 'done'
+  })
+  t.match(await runOf(pool, id), { starts: 2, failures: 0 })
   t.match(reasons, [{ code: 'FST_SCHEDULER_RUN_LOST' }])
 })
 
@@ -67,7 +71,12 @@ await t.test('a run whose job nobody has is offered ever more rarely, said in th
     return row.enqueues === 95 && row.state === 'pending' && row
   })
   t.ok(dueIn > 1_000 && dueIn <= 2_000, `${dueIn}: ten times as long`)
-  await pool.query("UPDATE scheduler_runs SET enqueues = 599, state = 'pending', due_at = now() WHERE id = $1", [id])
+  await pool.query("UPDATE scheduler_runs SET enqueues = 604, starts = 600, state = 'pending', due_at = now() WHERE id = $1", [id])
+  await until('it is not dead for its many repetitions', async () => {
+    const row = await runOf(pool, id)
+    return row.enqueues === 605 && row.state === 'pending'
+  })
+  await pool.query("UPDATE scheduler_runs SET enqueues = 599, starts = 0, state = 'pending', due_at = now() WHERE id = $1", [id])
   t.match(await reach(pool, id, 'dead'), { starts: 0, failures: 0, error: 'it was offered 600 times, and no process had a handler for it' })
   await until('it holds nobody back any more', async () => (await runOf(pool, next)).enqueues > 0)
 })

@@ -6,7 +6,6 @@ import type { Test } from 'tap'
 import { redisUrl, testDatabase, testPrefix, until } from '../../helper.js'
 import { createPool } from '../../../services/database/pool.js'
 import { silentLog } from '../../../services/log.js'
-import { nodeCommand } from '../../node-command.js'
 
 export interface WorkerProcess {
   signal: (name: NodeJS.Signals) => void
@@ -49,7 +48,7 @@ export async function processes (t: Test): Promise<Processes> {
 
 async function startProcess (t: Test, script: string, environment: Record<string, string>): Promise<WorkerProcess> {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(...nodeCommand(fileURLToPath(new URL(script, import.meta.url))),
+  const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url))],
     { env: { PATH, HOME, ...environment }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { output += chunk.toString() })

@@ -24,7 +24,6 @@ import { openSession } from '../../../../services/locks/postgres/session.js'
 import { transactionOf } from '../../../../services/locks/postgres/transaction.js'
 import type { Log } from '../../../../services/log.js'
 import { silentLog } from '../../../../services/log.js'
-import { nodeCommand } from '../../../node-command.js'
 
 export const urlOf = (pool: Pool): string => pool.options.connectionString ?? ''
 
@@ -95,7 +94,7 @@ export async function lockCount (pool: Pool): Promise<number> {
 /** Another process; its lines as they come. */
 export function spawnScript (t: Test, script: string, ...args: string[]): { child: ChildProcess, line: () => Promise<string>, exited: Promise<number | null> } {
   const path = fileURLToPath(new URL(script, import.meta.url))
-  const child = spawn(...nodeCommand(path, ...args), { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'exit').then(([code]) => code as number | null)
   t.teardown(async () => {
     child.kill('SIGKILL')
