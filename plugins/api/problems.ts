@@ -53,7 +53,7 @@ function sendError (error: FastifyError, request: FastifyRequest, reply: Fastify
 
 function problemOf ({ code, message }: FastifyError, status: number, docs: string) {
   if (status === 500) return createProblem({ status, code: 'INTERNAL_SERVER_ERROR', detail: 'The server failed. The request may be repeated.' })
-  const explained = /^FST_(API|CONCURRENCY|IDEMPOTENCY|LOCKS)_/.test(code ?? '')
+  const explained = /^FST_(API|CONCURRENCY|IDEMPOTENCY|LOCKS|SCHEDULER)_/.test(code ?? '')
   return createProblem({ status, code: code ?? 'ERROR', detail: message, ...(explained ? { docs } : {}) })
 }
 

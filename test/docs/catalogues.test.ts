@@ -20,7 +20,7 @@ function firstCells (markdown: string, heading: string): string[] {
   return [...section.matchAll(/^\| (`.+?`)(?:, )?(`.+?`)? .*\|/gm)].flatMap(([, ...cells]) => cells.filter((cell) => cell !== undefined)).map((cell) => cell.replaceAll('`', ''))
 }
 
-const catalogues = { ...apiErrors, ...concurrencyErrors, ...idempotencyErrors, ...lifecycleErrors, ...locksErrors }
+const catalogues = { ...apiErrors, ...concurrencyErrors, ...idempotencyErrors, ...lifecycleErrors, ...locksErrors, ...schedulerErrors }
 
 /** Those that only a programmer meets. */
 const notAnswered = [
@@ -28,7 +28,9 @@ const notAnswered = [
   'FST_IDEMPOTENCY_OPTION_INVALID', 'FST_IDEMPOTENCY_NOT_WIRED',
   'FST_IDEMPOTENCY_TRANSACTION_UNAVAILABLE', 'FST_IDEMPOTENCY_TRANSACTION_REPEATED', 'FST_IDEMPOTENCY_ANSWER_INVALID',
   'FST_LIFECYCLE_OPTION_INVALID', 'FST_LIFECYCLE_USAGE', 'FST_LIFECYCLE_TIMEOUT', 'FST_LIFECYCLE_STOPPING', 'FST_LIFECYCLE_SIGNALS_TAKEN',
-  'FST_LOCKS_OPTION_INVALID', 'FST_LOCKS_NOT_WIRED', 'FST_LOCKS_USAGE', 'FST_LOCKS_LOST'
+  'FST_LOCKS_OPTION_INVALID', 'FST_LOCKS_NOT_WIRED', 'FST_LOCKS_USAGE', 'FST_LOCKS_LOST',
+  'FST_SCHEDULER_OPTION_INVALID', 'FST_SCHEDULER_DUPLICATE', 'FST_SCHEDULER_TOO_LATE', 'FST_SCHEDULER_KEY_PREFIX', 'FST_SCHEDULER_NO_TRANSACTION',
+  'FST_SCHEDULER_RUN_TIMEOUT', 'FST_SCHEDULER_RUN_CANCELLED', 'FST_SCHEDULER_RUN_LOST', 'FST_SCHEDULER_STOPPING'
 ]
 
 await t.test('every error that is answered has a page, and every page an error', async (t) => {

@@ -2,11 +2,13 @@ import t from 'tap'
 import { buildServer } from '../../server.js'
 import { loadConfig } from '../../services/config/index.js'
 import { until } from '../helper.js'
+import { ownPostgres } from '../own-servers.js'
 import { build, jwtSecret, logIn, testEnvironment } from './helper.js'
 
 const token = 'a-token-that-is-only-used-in-tests'
 const url = '/api/v1/admin/jobs'
 const job = 'idempotency.cleanup'
+const routes = [['GET', ''], ['GET', `/${job}/runs`], ['POST', `/${job}/run`], ['POST', `/${job}/pause`, { reason: 'x' }], ['POST', `/${job}/resume`]] as const
 
 async function admin (t: Parameters<typeof build>[0], changes = {}) {
   const app = await build(t, { ADMIN_TOKEN: token, ...changes })
@@ -55,18 +57,37 @@ await t.test('a job that is not there is 404, and bad input 400', async (t) => {
 
 await t.test('a run that is asked for twice with one key is one run', async (t) => {
   const ask = await admin(t)
-  const [first, second] = [await ask('POST', `/${job}/run`, undefined, { 'idempotency-key': 'k-1' }), await ask('POST', `/${job}/run`, undefined, { 'idempotency-key': 'k-1' })]
+  const runWith = (key: string) => ask('POST', `/${job}/run`, undefined, { 'idempotency-key': key })
+  const first = await runWith('k-1')
   t.equal(first.status, 202)
-  t.equal(second.status, 202)
-  t.equal(second.body.id, first.body.id)
+  for (const key of ['k-1', '"k-1"']) t.match(await runWith(key), { status: 202, body: { id: first.body.id } }, key)
   t.equal((await ask('GET', `/${job}/runs`)).body.runs.length, 1)
-  t.equal((await ask('POST', `/${job}/run`, undefined, { 'idempotency-key': 'k '.repeat(3) })).status, 400)
+  for (const key of ['k '.repeat(3), '', '"k-1', '""', 'k'.repeat(256), 'ü']) t.match(await runWith(key), { status: 400, body: { code: 'FST_IDEMPOTENCY_KEY_INVALID' } }, key)
+  await ask.pg.query("UPDATE scheduler_runs SET name = 'other'")
+  t.match(await runWith('k-1'), { status: 422, body: { code: 'FST_SCHEDULER_REQUEST_ID_REUSED', type: /scheduler-request-id-reused$/ } })
+})
+
+await t.test('with Postgres away every route says that it is', async (t) => {
+  const { url: databaseUrl, kill } = await ownPostgres(t)
+  const ask = await admin(t, { DATABASE_URL: databaseUrl })
+  t.equal((await ask('GET', '')).status, 200)
+  await kill()
+  for (const [method, path, payload] of routes) t.match(await ask(method, path, payload), { status: 503, body: { code: 'FST_API_DATABASE_UNAVAILABLE' } }, `${method} ${path}`)
+})
+
+await t.test('the OpenAPI document has the routes, and that they want the token', async (t) => {
+  const app = await build(t, { ADMIN_TOKEN: token })
+  const { paths } = (await app.inject('/documentation/json')).json<{ paths: Record<string, Record<string, { security?: object[], responses: object }>> }>()
+  for (const [method, path] of routes) {
+    const documented = paths[url + path.replace(job, '{name}')]?.[method.toLowerCase()]
+    t.match(documented, { security: [{ admin: [] }], responses: { 401: {}, 503: {} } }, `${method} ${path}`)
+  }
 })
 
 await t.test('without the token nothing is told or done, and nobody\'s own token will do', async (t) => {
   const app = await build(t, { ADMIN_TOKEN: token })
   for (const authorization of [undefined, await logIn(app), 'Bearer ', `Basic ${token}`, `Bearer ${token}x`]) {
-    for (const [method, path, payload] of [['GET', ''], ['GET', `/${job}/runs`], ['POST', `/${job}/run`], ['POST', `/${job}/pause`, { reason: 'x' }], ['POST', `/${job}/resume`]] as const) {
+    for (const [method, path, payload] of routes) {
       const answer = await app.inject({ method, url: url + path, headers: authorization === undefined ? {} : { authorization }, ...(payload === undefined ? {} : { payload }) })
       t.match({ status: answer.statusCode, body: answer.json<object>() }, { status: 401, body: { code: 'FST_API_ADMIN_TOKEN_INVALID' } }, `${method} ${path} with ${authorization}`)
     }

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { until } from '../helper.js'
 import { ownPostgres, ownRedis } from '../own-servers.js'
+import type { OwnServer } from '../own-servers.js'
 import { logInAt, postShare, spawnServer, testEnvironment } from './helper.js'
 
 const ready = async (base: string): Promise<{ status: string, phases: Array<{ name: string, state: string }> }> =>
@@ -101,3 +103,19 @@ await t.test('with neither of them a key that cannot be checked lets no error bu
   for (let sent = 0; sent < 5; sent++) t.equal((await postShare(base, authorization, randomUUID())).status, 503)
   t.equal(child.exitCode, null)
 })
+
+for (const [how, take] of [['dead', (server: OwnServer) => server.kill()], ['frozen', (server: OwnServer) => { server.signal('SIGSTOP') }]] as const) {
+  await t.test(`with Redis and Postgres ${how} SIGTERM ends the server in time and cleanly`, async (t) => {
+    const [redis, postgres] = [await ownRedis(t), await ownPostgres(t)]
+    const { base, child } = await spawnServer(t, { ...await testEnvironment(t), DATABASE_URL: postgres.url, REDIS_URL: redis.url })
+    t.equal((await postShare(base, await logInAt(base), randomUUID())).status, 201)
+    for (const server of [redis, postgres]) {
+      await take(server)
+      t.teardown(() => { server.signal('SIGCONT') })
+    }
+    const start = performance.now()
+    child.kill('SIGTERM')
+    t.strictSame(await once(child, 'exit'), [0, null])
+    t.ok(performance.now() - start < 10_000, `${performance.now() - start} ms of the 25 s that a stop may take`)
+  })
+}

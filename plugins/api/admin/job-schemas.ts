@@ -25,8 +25,11 @@ export const RunsQuery = Type.Object({
 
 export const PauseBody = Type.Object({ reason: Type.String({ minLength: 1, maxLength: 1_000, pattern: '^[^\\0]*[^\\0\\s][^\\0]*$' }) }, { additionalProperties: false })
 
+/** Characters. */
+export const maxKeyLength = 255
+
 export const RunHeaders = Type.Object({
-  'idempotency-key': Type.Optional(Type.String({ pattern: '^[!-~]{1,255}$', description: 'However often a run is asked for with it, it is one run' }))
+  'idempotency-key': Type.Optional(Type.String({ description: 'However often a run is asked for with it, it is one run' }))
 })
 
 export const JobsBody = Type.Object({

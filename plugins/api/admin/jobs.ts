@@ -1,7 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { headerLines, parseKey } from '../../../services/idempotency/key.js'
+import { FST_IDEMPOTENCY_KEY_INVALID } from '../../idempotency/errors.js'
 import { FST_API_JOB_UNKNOWN } from '../errors.js'
 import { NoQuery, problems } from '../schemas.js'
-import { JobParams, JobsBody, PauseBody, PausedBody, ResumedBody, RunsBody, RunHeaders, RunsQuery, TriggeredBody } from './job-schemas.js'
+import { JobParams, JobsBody, maxKeyLength, PauseBody, PausedBody, ResumedBody, RunsBody, RunHeaders, RunsQuery, TriggeredBody } from './job-schemas.js'
 
 const common = { tags: ['admin'], security: [{ admin: [] }] }
 
@@ -23,6 +25,15 @@ const pauseBody = <T extends { at: Date }>(pause: T) => ({ ...pause, at: iso(pau
 function known<T> (answer: T | null, name: string): T {
   if (answer === null) throw new FST_API_JOB_UNKNOWN(name)
   return answer
+}
+
+/** The key is read as that of any other route. */
+function requestOf (rawHeaders: string[]): { requestId?: string } {
+  const lines = headerLines(rawHeaders, 'idempotency-key')
+  if (lines.length === 0) return {}
+  const parsed = parseKey(lines, maxKeyLength)
+  if (!parsed.ok) throw new FST_IDEMPOTENCY_KEY_INVALID(parsed.reason)
+  return { requestId: parsed.key }
 }
 
 type Application = Parameters<FastifyPluginAsyncTypebox>[0]
@@ -58,8 +69,8 @@ function controlJobs (fastify: Application): void {
   fastify.post('/:name/run', {
     config,
     schema: { ...common, summary: 'Run a job now', params: JobParams, headers: RunHeaders, querystring: NoQuery, response: { 202: TriggeredBody, ...problems(400, 401, 404, 422, 503) } }
-  }, async ({ params: { name }, headers: { 'idempotency-key': requestId } }, reply) =>
-    await reply.code(202).send(known(await scheduler.trigger(name, requestId === undefined ? {} : { requestId }), name)))
+  }, async ({ params: { name }, raw: { rawHeaders } }, reply) =>
+    await reply.code(202).send(known(await scheduler.trigger(name, requestOf(rawHeaders)), name)))
 
   fastify.post('/:name/pause', {
     config,

@@ -93,8 +93,8 @@ export async function insertRuns (pool: pg.Pool, count: number, name = 'job'): P
 
 export async function runOf (pool: pg.Pool, id: string): Promise<RunRow> {
   const { rows: [row] } = await pool.query<RunRow>(`
-    SELECT id::text, state, enqueues, starts, failures, fence::text, error, worker, progress, total, extract(epoch FROM due_at - now())::float8 * 1000 AS "dueIn",
-      extract(epoch FROM lease_until - now())::float8 * 1000 AS "leaseIn"
+    SELECT id::text, state, enqueues, starts, failures, fence::text, error, worker, progress, total, extract(epoch FROM due_at - clock_timestamp())::float8 * 1000 AS "dueIn",
+      extract(epoch FROM lease_until - clock_timestamp())::float8 * 1000 AS "leaseIn"
     FROM scheduler_runs WHERE id = $1`, [id])
   if (row === undefined) throw new Error(`there is no run ${id}`)
   return row
