@@ -14,7 +14,7 @@ export function seeded (seed: number): () => number {
   }
 }
 
-const { CHAOS_SEED = '1', CHAOS_SEEDS = '10' } = process.env
+const { CHAOS_SEED = '1', CHAOS_SEEDS = '5' } = process.env
 
 /** `CHAOS_SEED` is the first, `CHAOS_SEEDS` how many there are. */
 export const seeds = Array.from({ length: Number(CHAOS_SEEDS) }, (_, index) => Number(CHAOS_SEED) + index)
