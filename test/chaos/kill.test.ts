@@ -15,7 +15,7 @@ await t.test('when a process dies in a handler, the key answers 409 until the le
   const answers = await duplicates(two, 'k', ({ status }) => status !== 409)
   const last = answers.pop()
   t.ok(performance.now() - begin >= lease, 'not before the lease is over')
-  t.ok(answers.length > 10)
+  t.ok(answers.length > 0, 'it is asked for while that lasts')
   t.strictSame(statuses(answers), [409])
   t.ok(answers.every(({ retryAfter }) => retryAfter !== null && retryAfter >= 1))
   t.match(last, { status: 201, protection: 'created' })

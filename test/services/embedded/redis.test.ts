@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { identify, isAlive } from '../../../services/embedded/processes.js'
@@ -61,6 +63,16 @@ await t.test('a server runs on the port it is given, until it is stopped', async
   t.equal(isAlive(identity), true)
   await next.stop()
   t.equal(isAlive(identity), false, 'ended, whether or not its parent has taken notice yet')
+})
+
+await t.test('a port is free, and none that an outgoing connection may take', async (t) => {
+  const port = await freePort()
+  t.ok(port >= 20_000 && port < 32_768, `${port}`)
+  t.equal(await freePort(port), port, 'the preferred one')
+  const holder = createServer().listen(port, '127.0.0.1')
+  t.teardown(() => holder.close())
+  await once(holder, 'listening')
+  t.not(await freePort(port), port, 'another one where somebody has it')
 })
 
 await t.test('a server that cannot start is reported with the end of its output', async (t) => {
