@@ -54,7 +54,7 @@ export async function spawnServer (t: Test, env: Record<string, string>): Promis
   const base = await until('the server listens', () => {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${output()}`)
     return /API +(http:\/\/localhost:\d+)/.exec(output())?.[1]
-  }, 30_000)
+  }, 60_000)
   return { base, child, output }
 }
 
