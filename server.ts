@@ -92,6 +92,7 @@ async function registerServices (app: FastifyInstance, config: CompleteConfig, {
   })
   await app.register(database, {
     url: config.databaseUrl,
+    directUrl: config.databaseDirectUrl,
     poolSize: config.databasePoolSize,
     deadline: config.databaseConnectTimeoutMs,
     signal,

@@ -8,7 +8,7 @@ import { provideDatabase } from './provide-database.js'
 await reportFailure('cannot migrate', async () => {
   const config = loadEnvironment()
   const { url, release } = await provideDatabase(config)
-  const database = createDatabase({ url, deadline: config.databaseConnectTimeoutMs, log: consoleLog })
+  const database = createDatabase({ url, directUrl: config.databaseDirectUrl, deadline: config.databaseConnectTimeoutMs, log: consoleLog })
   try {
     await database.connect()
     const names = await database.migrate()

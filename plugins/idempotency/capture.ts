@@ -26,8 +26,19 @@ export function captureUnseen (request: FastifyRequest, reply: FastifyReply): vo
   if (!run) return
   run.copy?.destroy() // where a later hook has sent something else
   if (run.settled || !reply.sent || isTimedOut(request, reply)) return
+  settle(run, request, reply, unseen)
+}
+
+/** Of a handler that ended without a word after its client had gone: an empty answer, which nobody is sent, or one of which the bytes were not seen. */
+export function captureUnsaid (request: FastifyRequest, reply: FastifyReply): void {
+  const run = request[kRun]
+  if (!run || run.settled || isTimedOut(request, reply)) return
+  settle(run, request, reply, reply.sent ? unseen : '')
+}
+
+function settle (run: Run, request: FastifyRequest, reply: FastifyReply, payload: unknown): void {
   run.settled = true
-  keep(run, request, reply, unseen).catch((err: unknown) => { request.log.error({ err }, 'the end of an answer could not be recorded') })
+  keep(run, request, reply, payload).catch((err: unknown) => { request.log.error({ err }, 'the end of an answer could not be recorded') })
 }
 
 /** A streamed answer goes on with its copy; one that is not kept, or that ends with its connection, is settled at once. */
@@ -64,10 +75,20 @@ async function keep (run: Run, request: FastifyRequest, answer: Answer, payload:
 }
 
 function record ({ attempt, route: { engine, settings } }: Run, answer: Answer, payload: unknown): Promise<boolean> {
-  if (!isStored(settings.stored, answer.statusCode)) return engine.release(attempt)
+  if (!isToStore(attempt, engine, () => isStored(settings.stored, answer.statusCode))) return engine.release(attempt)
   const body = bodyOf(payload)
   if (body === null || Buffer.byteLength(body) > settings.maxResponseBytes) return engine.finish(attempt, null)
   return engine.finish(attempt, { status: answer.statusCode, headers: storedHeaders(answer, settings.replayHeaders), body })
+}
+
+/** Where the application's policy throws, the claim is extended no more. */
+function isToStore (attempt: Run['attempt'], engine: Run['route']['engine'], policy: () => boolean): boolean {
+  try {
+    return policy()
+  } catch (error) {
+    engine.abandon(attempt)
+    throw error
+  }
 }
 
 /** Null for what was not seen. */

@@ -16,7 +16,7 @@ export function claimContent (request: FastifyRequest, reply: FastifyReply, rout
   const { print, params } = request[kAsked] ?? askedFor(request, route)
   if (scope === null || !principal || !print.ok) return done()
   const { fingerprint } = print
-  const id = contentId(scope, principal, params, fingerprint)
+  const id = contentId(scope, principal, params, route, fingerprint)
   doubleFires.begin({ contentId: id, fingerprint, window: windows.of(principal, id), gone: goneOf(reply.raw) }, settings).then(
     (decision) => { follow(decision, request, reply, route, id, 'fingerprint', done) },
     (err: unknown) => { withoutStore(err, { id, fingerprint, layer: 'fingerprint' }, request, reply, route, done) }

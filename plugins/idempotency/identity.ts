@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, RouteOptions } from 'fastify'
 import { digest } from '../../services/idempotency/digest.js'
 import type { RouteSettings } from './options.js'
 import type { ProtectedRoute } from './types.js'
@@ -16,12 +16,17 @@ export function scopeOf (request: FastifyRequest, { scope, principal }: RouteSet
   return subject ? { kind: 'principal', subject } : null
 }
 
-/** The digest under which a key is stored: it is unique within its scope, method, route and params. */
-export function recordId ({ kind, subject }: Scope, params: string, method: string, { url }: ProtectedRoute, key: string): string {
-  return digest('holdfast:record:2', [kind, subject, params, method, url, key])
+/** What tells routes of one method and URL apart, such as a host or a version. */
+export function constraintsOf ({ constraints = {} }: RouteOptions): string[] {
+  return Object.entries(constraints).map(([name, value]) => JSON.stringify([name, String(value)])).sort()
+}
+
+/** The digest under which a key is stored: it is unique within its scope, method, route (by URL and constraints) and params. */
+export function recordId ({ kind, subject }: Scope, params: string, method: string, { url, constraints }: ProtectedRoute, key: string): string {
+  return digest('holdfast:record:2', [kind, subject, params, method, url, key, ...constraints])
 }
 
 /** The digest that stands for the key of a request without one: the same content by the same principal. */
-export function contentId ({ kind, subject }: Scope, principal: string, params: string, fingerprint: string): string {
-  return digest('holdfast:content:1', [kind, subject, principal, params, fingerprint])
+export function contentId ({ kind, subject }: Scope, principal: string, params: string, { constraints }: ProtectedRoute, fingerprint: string): string {
+  return digest('holdfast:content:1', [kind, subject, principal, params, fingerprint, ...constraints])
 }

@@ -25,7 +25,7 @@ const routeRules: Rules<IdempotencyRouteOptions> = {
   stored: either(oneOf('deterministic', 'success', 'all'), fn),
   replayHeaders: listOf(replayableHeader),
   onStoreFailure: oneOf('proceed', 'reject'),
-  maxExecution: positive('ms'),
+  maxExecution: timer,
   onConcurrent: oneOf('reject', 'wait'),
   waitTimeout: timer,
   maxWaitersPerKey: positive('requests'),

@@ -63,6 +63,7 @@ export interface ProtectedRoute {
   /** The methods that are protected, when the route has others too. */
   methods: ReadonlySet<string> | null
   url: string
+  constraints: readonly string[]
   /** Null where requests without a key run as they are. */
   fires: Fires | null
   docs: string

@@ -1,12 +1,14 @@
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { DoubleFires } from '../../services/idempotency/double-fires.js'
 import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
 import type { Observer } from '../../services/idempotency/observer.js'
 import { createAdaptiveWindow, createFixedWindow } from '../../services/idempotency/windows.js'
 import type { Windows } from '../../services/idempotency/windows.js'
 import { askedFor } from './ask.js'
+import { captureUnsaid } from './capture.js'
 import { createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
+import { constraintsOf } from './identity.js'
 import { documentRoutes } from './openapi.js'
 import type { FingerprintWindow, IdempotencyOptions, IdempotencyRouteOptions } from './options.js'
 import { createRollout } from './rollout.js'
@@ -39,6 +41,7 @@ export function wireRoutes (fastify: FastifyInstance, deps: WireDeps): void {
     }
     route.onRequest = [mark, ...[route.onRequest ?? []].flat()]
     route.preHandler = [...[route.preHandler ?? []].flat(), createClaimHook(protectedRoute)]
+    route.handler = watchEnd(route.handler)
   })
 
   // The first preHandler, for the claim that is the last: in between the application may change the body.
@@ -48,6 +51,15 @@ export function wireRoutes (fastify: FastifyInstance, deps: WireDeps): void {
     if (needsFingerprint(request, route)) request[kAsked] = askedFor(request, route)
     done()
   })
+}
+
+/** Of what a handler leaves unsaid once its client has gone, Fastify tells no hook. */
+function watchEnd (handler: RouteHandlerMethod): RouteHandlerMethod {
+  return function (request, reply) {
+    const answer: unknown = handler.call(this, request, reply)
+    if (answer instanceof Promise) answer.then((value) => { if (value === undefined && reply.raw.destroyed) captureUnsaid(request, reply) }, () => {}) // Fastify answers with the error
+    return answer
+  }
 }
 
 function toProtected (route: RouteOptions, methods: string[], { options, engine, doubleFires, observer }: WireDeps): ProtectedRoute | null {
@@ -63,6 +75,7 @@ function toProtected (route: RouteOptions, methods: string[], { options, engine,
     isCovered: createRollout(options),
     methods: covered.length === all.length ? null : new Set(covered),
     url: route.url,
+    constraints: constraintsOf(route),
     fires: settings.fingerprint === null ? null : { doubleFires, windows: windowsOf(settings.fingerprint), settings: firesSettings(options, config) },
     docs: options.docs ?? defaults.docs
   }

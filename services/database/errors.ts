@@ -55,6 +55,14 @@ export function isDataError (error: unknown): boolean {
   return false
 }
 
+/** True when another transaction was in the way, and nothing was done: at a level above READ COMMITTED the same statement may pass when it is repeated. */
+export function isSerializationFailure (error: unknown): boolean {
+  for (const cause of causes(error)) {
+    if (['40001', 'P2034', 'TransactionWriteConflict'].includes(codeOf(cause))) return true
+  }
+  return false
+}
+
 /** In words, why connecting will never work, or null when it is not known to be permanent. */
 export function permanentReason (error: unknown): string | null {
   for (const cause of causes(error)) {

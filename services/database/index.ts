@@ -14,6 +14,8 @@ import { createPool } from './pool.js'
 
 export interface DatabaseOptions {
   url: string
+  /** Of Postgres itself, where `url` is a pooler's: the lock of the migrations belongs to a session. Default: `url`. */
+  directUrl?: string | undefined
   /** Connections at most. Default: 10. */
   poolSize?: number
   /** How long a starting server, or another process's migration, is waited for, ms. Default: 30,000. */
@@ -36,7 +38,7 @@ export interface Database {
   close: () => Promise<void>
 }
 
-export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, signal: abort, guard, log }: DatabaseOptions): Database {
+export function createDatabase ({ url, directUrl = url, poolSize: size = 10, deadline = 30_000, signal: abort, guard, log }: DatabaseOptions): Database {
   const pool = createPool({ url, size, log })
   const adapter = new PrismaPg(pool)
   const prisma = new PrismaClient({ adapter: guard === undefined ? adapter : guardAdapter(adapter, guard) })
@@ -46,7 +48,7 @@ export function createDatabase ({ url, poolSize: size = 10, deadline = 30_000, s
     pg: pool,
     prisma,
     connect: once(() => connect(pool, { deadline, log, signal }), { isPermanent: (error) => permanentReason(error) !== null }),
-    migrate: once(() => migrate({ url, directory: join(packageRoot(), 'prisma', 'migrations'), deadline, log, signal })),
+    migrate: once(() => migrate({ url: directUrl, directory: join(packageRoot(), 'prisma', 'migrations'), deadline, log, signal })),
     close: once(async () => {
       closing.abort(new Error('the database was closed'))
       await prisma.$disconnect()

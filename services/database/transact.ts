@@ -45,15 +45,15 @@ export function canTransact (client: object): client is TransactionClient {
 }
 
 export function createTransact (client: TransactionClient): Transact {
-  return '$transaction' in client ? viaPrisma(client) : viaPool(client)
+  return '$transaction' in client ? viaPrisma(client) : viaPool(client, 'BEGIN')
 }
 
 /** Resolves with what `work` returned, once that is committed; rolls back and rejects where it throws. @throws as a Transact does */
 export type Commit = <T>(work: (query: Query) => Promise<T>, timeout: number) => Promise<T>
 
-/** For transactions that are committed unless something fails. */
-export function createCommit (client: TransactionClient): Commit {
-  const transact = createTransact(client)
+/** For transactions that are committed unless something fails. What they find behind a lock is as it is then, whatever the level of the server's transactions is by default. */
+export function createCommit (pool: PoolLike): Commit {
+  const transact = viaPool(pool, 'BEGIN ISOLATION LEVEL READ COMMITTED')
   return async <T>(work: (query: Query) => Promise<T>, timeout: number) => {
     let value: T | undefined
     await transact(async ({ query }) => {
@@ -85,14 +85,14 @@ function viaPrisma (prisma: PrismaTransactionsLike): Transact {
   }
 }
 
-function viaPool (pool: PoolLike): Transact {
+function viaPool (pool: PoolLike, begin: string): Transact {
   return async (work, timeout) => {
     const { client, release } = checkedOut(await pool.connect(), timeout)
     const query: Query = async (text, values) => (await client.query(text, values)).rows
     const rollBack = async (): Promise<void> => { await client.query('ROLLBACK').then(() => release(), release) }
     let ready = false
     try {
-      await client.query('BEGIN')
+      await client.query(begin)
       ready = await work({ tx: client, query })
     } finally {
       if (!ready) await rollBack()

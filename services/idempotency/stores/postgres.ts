@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { isSerializationFailure } from '../../database/errors.js'
 import { queryOf } from '../../database/query.js'
 import type { PgLike, PrismaLike, Query } from '../../database/query.js'
 import type { Claim, StoredRecord, StoredResponse } from '../record.js'
@@ -42,9 +43,22 @@ type Row = { state: 'claimed', recovered: boolean } | {
 /** A try is repeated only when another claim committed in the middle of it. */
 const maxTries = 10
 
+/** A statement that another one was in the way of has done nothing. */
+function insisting (query: Query): Query {
+  return async (text, values) => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await query(text, values)
+      } catch (error) {
+        if (tries === maxTries || !isSerializationFailure(error)) throw error
+      }
+    }
+  }
+}
+
 /** One row a key: needs the table idempotency_records. Every step is one statement. */
 export function createPostgresStore ({ postgres }: PostgresStoreOptions): PostgresStore {
-  const query = queryOf(postgres)
+  const query = insisting(queryOf(postgres))
   const changed = async (text: string, { id, token }: Claim, ...values: unknown[]): Promise<boolean> =>
     (await query(text, [Buffer.from(id, 'hex'), token, ...values])).length === 1
   const get = async (id: string): Promise<StoredRecord | null> => {

@@ -16,7 +16,7 @@ const wrong: Array<[string, unknown]> = [
   ['replayHeaders', 'x-a'], ['replayHeaders', ['X-A']], ['replayHeaders', ['set-cookie']], ['replayHeaders', ['authorization']], ['replayHeaders', ['date']], ['replayHeaders', ['x-csrf-token']], ['replayHeaders', ['client-secret']],
   ['replayHeaders', ['a b']], ['replayHeaders', [1]],
   ['onStoreFailure', 'ignore'],
-  ['lease', 2_147_483_648], ['waitTimeout', 0], ['waitTimeout', 2_147_483_648], ['maxExecution', 0], ['maxExecution', '10m'],
+  ['lease', 2_147_483_648], ['waitTimeout', 0], ['waitTimeout', 2_147_483_648], ['maxExecution', 0], ['maxExecution', 2_147_483_648], ['maxExecution', '10m'],
   ['onConcurrent', 'queue'], ['onConcurrent', true], ['maxWaitersPerKey', 0], ['maxWaitersPerKey', 1.5],
   ['guarantee', 'exactly-once'], ['guarantee', true], ['afterCrash', 'resume'],
   ['fingerprint', 'body'], ['fingerprint', 100], ['fingerprint', null], ['fingerprint', {}], ['fingerprint', []],

@@ -62,3 +62,19 @@ await t.test('a scope function cannot reach the keys of a principal', async (t) 
     t.equal((await post(app, '/')).headers['idempotency-status'], 'created')
   }
 })
+
+const constraints = {
+  version: (name: string) => ({ constraints: { version: `${name}.0.0` }, headers: { 'accept-version': `${name}.0.0` } }),
+  host: (name: string) => ({ constraints: { host: `${name}.example` }, headers: { host: `${name}.example` } })
+}
+for (const [what, of] of Object.entries(constraints)) {
+  await t.test(`routes of one URL that differ by ${what} have keys of their own`, async (t) => {
+    const app = await build(t, { fingerprint: { window: 60_000 } })
+    const names = ['1', '2']
+    for (const name of names) app.post('/', { constraints: of(name).constraints }, async () => ({ from: name }))
+    for (const key of ['k', undefined]) {
+      const headers = key === undefined ? {} : { 'idempotency-key': key }
+      for (const name of names) t.strictSame((await app.inject({ method: 'POST', url: '/', headers: { 'x-user': '1', ...headers, ...of(name).headers } })).json(), { from: name })
+    }
+  })
+}

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { IdempotencyRouteOptions } from '../../../plugins/idempotency/index.js'
+import { until } from '../../helper.js'
 import { build, post } from './helper.js'
 
 const kept = [200, 201, 202, 301, 303, 400, 402, 404, 410, 415, 422, 451]
@@ -74,4 +75,12 @@ await t.test('a stored function that throws leaves the client its answer and the
   app.post('/', async () => ({ run: ++runs }))
   t.same((await post(app, '/')).json(), { run: 1 })
   t.equal((await post(app, '/')).statusCode, 409)
+})
+
+await t.test('a policy that throws leaves the claim to its lease', async (t) => {
+  const app = await build(t, { lease: 300, stored: () => { throw new Error('policy') } })
+  app.post('/', async () => 'done')
+  t.equal((await post(app, '/')).statusCode, 200)
+  t.equal((await post(app, '/')).statusCode, 409)
+  await until('its lease is over, and not extended', async () => (await post(app, '/')).statusCode === 200, 3_000)
 })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { until } from '../../helper.js'
 import { build, gate, listen, post, raw, watchedStore } from './helper.js'
@@ -140,5 +141,39 @@ for (const handlerTimeout of [0, 60_000]) {
     const retry = await post(app, '/')
     t.same(retry.json(), { run: 1 })
     t.equal(retry.headers['idempotent-replayed'], 'true')
+  })
+}
+
+const unsaid: Record<string, (reply: FastifyReply) => unknown> = {
+  'without a word': (reply) => { reply.code(204) },
+  'past hijack': (reply) => {
+    reply.hijack()
+    reply.raw.end('raw')
+  },
+  'on the raw response': (reply) => {
+    reply.raw.end('raw')
+    return reply
+  }
+}
+for (const [how, answer] of Object.entries(unsaid)) {
+  await t.test(`what a handler does that ends ${how} after its client has gone is not done again`, async (t) => {
+    const { store, calls } = watchedStore()
+    const app = await build(t, { store, lease: 200, maxExecution: 2_000 })
+    const [entered, gone] = [gate(), gate()]
+    let runs = 0
+    app.post('/', async (_request, reply) => {
+      runs++
+      reply.raw.once('close', () => { setImmediate(gone.open) })
+      entered.open()
+      await gone.opened
+      return answer(reply)
+    })
+    const socket = connect(await listen(app), '127.0.0.1')
+    socket.write('POST / HTTP/1.1\r\nhost: a\r\nx-user: 1\r\nidempotency-key: k\r\ncontent-length: 0\r\n\r\n')
+    await entered.opened
+    socket.destroy()
+    await until('it is kept', () => calls.includes('complete'), 1_500) // at `maxExecution` it would be given up
+    await post(app, '/')
+    t.equal(runs, 1)
   })
 }
