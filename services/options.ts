@@ -20,6 +20,10 @@ export const oneOf = (...values: string[]): Rule =>
 export const matching = (pattern: RegExp, expected: string): Rule => ({ expected, accepts: (value) => typeof value === 'string' && pattern.test(value) })
 /** Of Redis keys. */
 export const keyPrefix = matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`')
+/** Not one of another library, which has `duplicate` too. */
+export const isRedisClient = (value: unknown): value is object => isObject(value) && 'duplicate' in value && 'defineCommand' in value
+/** A pg.Pool, or anything with its `query`, or a Prisma client. */
+export const isPostgresClient = (value: unknown): value is object => isObject(value) && ('query' in value || '$queryRawUnsafe' in value)
 export const abortSignal: Rule = { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal }
 export const listOf = (rule: Rule): Rule => ({ expected: `an array, each item ${rule.expected}`, accepts: (value) => Array.isArray(value) && value.every(rule.accepts) })
 export const either = (...rules: Rule[]): Rule =>
@@ -39,11 +43,19 @@ export function invalidOption (options: object, rules: Record<string, Rule>, whe
   return null
 }
 
+/** Without what may be secret: the password in a URL, and what is in objects. */
 export function show (value: unknown): string {
-  if (typeof value === 'string') return `'${value}' (string)`
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? `${JSON.stringify(value)} (array)` : 'an object'
+  if (typeof value === 'string') return `'${withoutPassword(value)}' (string)`
+  if (Array.isArray(value)) return `${showItems(value)} (array)`
+  if (typeof value === 'object' && value !== null) return 'an object'
   return `\`${String(value)}\` (${typeof value})`
 }
+
+function showItems (items: unknown[]): string {
+  return JSON.stringify(items.map((item) => isObject(item) || Array.isArray(item) ? 'an object' : typeof item === 'string' ? withoutPassword(item) : item))
+}
+
+const withoutPassword = (text: string): string => text.replace(/\/\/[^/]*@/g, '//***@')
 
 export function isObject (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

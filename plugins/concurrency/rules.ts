@@ -1,6 +1,6 @@
 import type { BreakerOptions } from '../../services/concurrency/circuit-breaker.js'
 import type { LimiterOptions } from '../../services/concurrency/rate-limiter.js'
-import { fn, invalidOption, isObject, keyPrefix, listOf, matching, oneOf, positive, show, timer } from '../../services/options.js'
+import { fn, invalidOption, isObject, isRedisClient, keyPrefix, listOf, matching, oneOf, positive, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { registryRule } from '../metrics/registry.js'
 import { FST_CONCURRENCY_OPTION_INVALID } from './errors.js'
@@ -20,7 +20,7 @@ const rules: Rules<ConcurrencyOptions> = {
   semaphores: aRecord,
   limiters: aRecord,
   breakers: aRecord,
-  redis: { expected: 'an ioredis client', accepts: (value) => isObject(value) && 'defineCommand' in value },
+  redis: { expected: 'an ioredis client', accepts: isRedisClient },
   prefix: keyPrefix,
   storeTimeout: timer,
   limiterKey: fn,

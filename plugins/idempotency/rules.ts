@@ -1,5 +1,5 @@
 import { isReplayable } from '../../services/idempotency/policy.js'
-import { between, boolean, either, fn, invalidOption, isObject, keyPrefix, listOf, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
+import { between, boolean, either, fn, invalidOption, isObject, isPostgresClient, isRedisClient, keyPrefix, listOf, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { canTransact } from '../../services/database/transact.js'
 import { registryRule } from '../metrics/registry.js'
@@ -72,8 +72,8 @@ function isStoreOption (value: unknown): boolean {
   if (value === 'memory') return true
   if (typeof value !== 'object' || value === null) return false
   if ('claim' in value) return true
-  const names = Object.keys(value)
-  return names.length > 0 && names.every((name) => name === 'redis' || name === 'postgres') && Object.values(value).every((client) => client !== null && typeof client === 'object')
+  const clients = Object.entries(value).filter(([, client]) => client !== undefined)
+  return clients.length > 0 && clients.every(([name, client]) => name === 'redis' ? isRedisClient(client) : name === 'postgres' && isPostgresClient(client))
 }
 
 /** Throws FST_IDEMPOTENCY_OPTION_INVALID. */

@@ -9,6 +9,7 @@ import { createPhases } from '../../services/lifecycle/phases.js'
 import type { Phases } from '../../services/lifecycle/phases.js'
 import { createStop } from '../../services/lifecycle/stop.js'
 import { registryOf } from '../metrics/registry.js'
+import { rootOf } from '../root.js'
 import { watch } from './metrics.js'
 import type { LifecycleOptions } from './options.js'
 import { checkOptions } from './rules.js'
@@ -56,7 +57,7 @@ const lifecycle: FastifyPluginAsync<LifecycleOptions> = async (fastify, given) =
     unwatch = watch(registryOf(fastify, given), { report: phases.report, duration: stop.duration })
     await phases.started()
     if (stop.begun.aborted) throw new FST_LIFECYCLE_STOPPING('it has started')
-    fastify.ready().then(signals?.up, () => {}) // other plugins may have phases in their own onReady hooks; who starts the server hears of a failure
+    rootOf(fastify).ready().then(signals?.up, () => {}) // other plugins may have phases in their own onReady hooks; who starts the server hears of a failure
   })
 }
 

@@ -21,7 +21,12 @@ export interface OpenedBackends {
 export async function openBackends ({ redis: given, postgres, directUrl, prefix }: ResolvedOptions, log: Log): Promise<OpenedBackends> {
   const session = postgres === undefined ? null : createSessionBackend({ connection: connectionOf(postgres, directUrl), namespace: prefix, log })
   if (session !== null) await connect(session, log)
-  const redis = given === undefined ? null : await openRedisBackend({ redis: [given].flat(), prefix, log })
+  const redis = given === undefined
+    ? null
+    : await openRedisBackend({ redis: [given].flat(), prefix, log }).catch(async (error: unknown) => {
+      await session?.close()
+      throw error
+    })
   return { redis, backends: [redis, session].filter((backend) => backend !== null), nextToken: session?.nextToken ?? null }
 }
 

@@ -24,15 +24,15 @@ const locks: FastifyPluginAsync<LocksOptions> = async (fastify, given) => {
   const service = createLocks({ backends, nextToken, log, observer: metrics.observer })
   const unwatch = metrics.watch(service)
   const decorator = createDecorator({ locks: service, redis, options, log })
-  fastify.decorate('locks', decorator)
-  fastify.decorateRequest(kRun, null)
-  fastify.decorateRequest('lock', { getter () { return this[kRun]?.grant ?? null } })
   fastify.addHook('preClose', async () => { service.drain() })
-  fastify.addHook('onClose', async () => {
+  fastify.addHook('onClose', async () => { // before what may throw: a boot that fails closes it too
     await service.close(options.closeTimeout)
     unwatch()
     for (const backend of backends) await backend.close()
   })
+  fastify.decorate('locks', decorator)
+  fastify.decorateRequest(kRun, null)
+  fastify.decorateRequest('lock', { getter () { return this[kRun]?.grant ?? null } })
   wireRoutes(fastify, { options, locks: decorator })
 }
 

@@ -1,5 +1,5 @@
 import { backendRule, ttlRule, waitRule } from '../../services/locks/settings.js'
-import { boolean, fn, invalidOption, isObject, keyPrefix, matching, show } from '../../services/options.js'
+import { boolean, fn, invalidOption, isObject, isPostgresClient, isRedisClient, keyPrefix, matching, show } from '../../services/options.js'
 import type { Rules } from '../../services/options.js'
 import { registryRule } from '../metrics/registry.js'
 import { FST_LOCKS_OPTION_INVALID } from './errors.js'
@@ -19,8 +19,8 @@ const routeRules: Rules<LockRouteOptions> = {
 }
 
 const rules: Rules<LocksOptions> = {
-  redis: { expected: 'an ioredis client, or an array of 1, 3 or 5', accepts: (value) => isClient(value) || (Array.isArray(value) && quorums.includes(value.length) && value.every(isClient)) },
-  postgres: { expected: 'a pg.Pool or a Prisma client', accepts: (value) => isObject(value) && ('query' in value || '$queryRawUnsafe' in value) },
+  redis: { expected: 'an ioredis client, or an array of 1, 3 or 5', accepts: (value) => isRedisClient(value) || (Array.isArray(value) && quorums.includes(value.length) && value.every(isRedisClient)) },
+  postgres: { expected: 'a pg.Pool or a Prisma client', accepts: isPostgresClient },
   directUrl: matching(/^postgres(ql)?:\/\/./, 'a URL of Postgres, postgres://…'),
   prefix: keyPrefix,
   closeTimeout: waitRule,
@@ -50,8 +50,4 @@ function missing ({ key, fencing, backend }: Partial<LockRouteOptions>, options:
   if (key === undefined) return 'option `config.lock.key` must be a function, got nothing'
   if (fencing === true && options.postgres === undefined) return 'option `config.lock.fencing` must be false where the plugin has no `postgres`, got `true` (boolean)'
   return backend !== undefined && options[backend] === undefined ? `option \`config.lock.backend\` must be a backend that the plugin has, got ${show(backend)}` : null
-}
-
-function isClient (value: unknown): boolean {
-  return isObject(value) && 'duplicate' in value
 }

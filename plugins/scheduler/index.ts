@@ -4,6 +4,7 @@ import { createScheduler } from '../../services/scheduler/scheduler.js'
 import type { OwnedScheduler } from '../../services/scheduler/scheduler.js'
 import type {} from '../lifecycle/index.js'
 import { registryOf } from '../metrics/registry.js'
+import { rootOf } from '../root.js'
 import { createMetrics } from './metrics.js'
 import { defaults } from './options.js'
 import type { SchedulerOptions } from './options.js'
@@ -51,7 +52,7 @@ function wire (fastify: FastifyInstance, { start, work }: OwnedScheduler, stop: 
   const end = (): void => { stop().catch(() => {}) } // waited for, and told, later: requests end meanwhile
   fastify.addHook('onReady', async () => {
     await (lifecycle?.phase('scheduler', start) ?? start())
-    fastify.ready().then(begin, () => {}) // handlers may use what other plugins have ready, and a boot that fails begins nothing
+    rootOf(fastify).ready().then(begin, () => {}) // handlers may use what other plugins have ready, and a boot that fails begins nothing
   })
   lifecycle?.stopping.addEventListener('abort', end, { once: true })
   fastify.addHook('preClose', async () => { end() })
@@ -68,4 +69,7 @@ export type { SchedulerOptions, Role } from './options.js'
 export type { AppOwnerSchedules, AppRun, AppScheduler, JobName, PayloadOf } from './types.js'
 export type { DefinitionOptions, ScheduleOptions } from '../../services/scheduler/definition.js'
 export type { OwnedSchedule, OwnerSchedules } from '../../services/scheduler/owners.js'
+export type { Enqueued, EnqueueRequest } from '../../services/scheduler/enqueue.js'
+export type { Pause, PauseOptions, Triggered, TriggerOptions } from '../../services/scheduler/control.js'
+export type { Run as RunRecord, RunsOptions, ScheduleState } from '../../services/scheduler/history.js'
 export type { Run } from '../../services/scheduler/run.js'

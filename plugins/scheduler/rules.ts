@@ -1,5 +1,6 @@
-import { between, invalidOption, isObject, keyPrefix, longestTimer } from '../../services/options.js'
+import { between, invalidOption, isObject, isRedisClient, keyPrefix, longestTimer } from '../../services/options.js'
 import type { Rules } from '../../services/options.js'
+import { checkClient } from '../../services/scheduler/queues.js'
 import { registryRule } from '../metrics/registry.js'
 import { FST_SCHEDULER_OPTION_INVALID } from './errors.js'
 import type { SchedulerOptions } from './options.js'
@@ -7,7 +8,7 @@ import type { SchedulerOptions } from './options.js'
 const roles: unknown[] = ['web', 'worker']
 
 const rules: Rules<SchedulerOptions> = {
-  redis: { expected: 'an ioredis client without `keyPrefix`', accepts: (value) => isObject(value) && 'duplicate' in value && !hasKeyPrefix(value) },
+  redis: { expected: 'an ioredis client', accepts: isRedisClient },
   postgres: { expected: 'a pg.Pool', accepts: (value) => isObject(value) && 'connect' in value && 'query' in value },
   prefix: keyPrefix,
   roles: { expected: "an array of 'web', 'worker' or both", accepts: (value) => Array.isArray(value) && value.length > 0 && value.every((role) => roles.includes(role)) },
@@ -20,18 +21,14 @@ const rules: Rules<SchedulerOptions> = {
   metrics: registryRule
 }
 
-/** Throws FST_SCHEDULER_OPTION_INVALID. */
+/** @throws FST_SCHEDULER_OPTION_INVALID, FST_SCHEDULER_KEY_PREFIX */
 export function checkPluginOptions (options: SchedulerOptions): void {
   const problem = invalidOption(options, rules) ?? absent(options)
   if (problem !== null) throw new FST_SCHEDULER_OPTION_INVALID(problem)
+  checkClient(options.redis)
 }
 
 function absent (options: Partial<SchedulerOptions>): string | null {
   const name = (['redis', 'postgres'] as const).find((name) => options[name] === undefined)
   return name === undefined ? null : `option \`${name}\` must be ${rules[name].expected}, got nothing`
-}
-
-/** BullMQ builds its keys in scripts, past a prefix of the client. */
-function hasKeyPrefix (client: object): boolean {
-  return 'options' in client && isObject(client.options) && 'keyPrefix' in client.options && Boolean(client.options.keyPrefix)
 }

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 export interface StopOptions {
   /** From the beginning of the stop to its forced end, ms. */
   deadline: number
@@ -25,6 +27,7 @@ export interface Stop {
 /** The clock of a stop. */
 export function createStop ({ deadline, abortGrace, preStopDelay }: StopOptions): Stop {
   const [begun, hurry, over] = [new AbortController(), new AbortController(), new AbortController()]
+  setMaxListeners(0, begun.signal) // one for each phase
   let timers: NodeJS.Timeout[] = []
   let startedAt: number | null = null
   let endedAt: number | null = null

@@ -36,7 +36,7 @@ for (const [name, value] of wrong) {
 }
 
 const wrongForPlugin: Array<[string, unknown]> = [
-  ['store', 'redis'], ['store', {}], ['store', { redis: null }], ['store', { redis: 'redis://x' }], ['store', { mongo: {} }], ['store', undefined], ['store', null],
+  ['store', 'redis'], ['store', {}], ['store', { redis: null }], ['store', { redis: 'redis://x' }], ['store', { mongo: {} }], ['store', { redis: { duplicate () {}, sendCommand () {} } }], ['store', { postgres: {} }], ['store', { redis: undefined }], ['store', undefined], ['store', null],
   ['transactions', 'pool'], ['transactions', null], ['transactions', {}],
   ['principal', 'user'], ['principal', null],
   ['methods', 'POST'], ['methods', ['post']], ['methods', [1]],

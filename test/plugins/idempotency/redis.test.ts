@@ -16,15 +16,16 @@ async function build (t: Test, options: Partial<IdempotencyOptions> & Pick<Idemp
   return app
 }
 
-/** The commands that clients, not scripts, send with `mark` in an argument while `work` is done. */
+/** The commands that clients, not scripts, send for records with the prefix `mark` while `work` is done. */
 async function commandsOf (t: Test, mark: string, work: () => Promise<unknown>): Promise<string[]> {
   const watcher = testRedis(t)
   const monitor = await watcher.monitor()
   const commands: string[] = []
+  const record = new RegExp(`${mark}:[0-9a-f]{64}`) // and not what looks now and then whether Redis is there
   const ended = gate()
   monitor.on('monitor', (time: string, [name = '', ...args]: string[], source: string) => {
     if (args.includes(`${mark}-end`)) ended.open()
-    else if (source !== 'lua' && args.some((arg) => arg.includes(mark))) commands.push(name.toLowerCase())
+    else if (source !== 'lua' && args.some((arg) => record.test(arg))) commands.push(name.toLowerCase())
   })
   await work()
   await watcher.echo(`${mark}-end`)

@@ -2,21 +2,22 @@ import Fastify from 'fastify'
 import t from 'tap'
 import scheduler from '../../../plugins/scheduler/index.js'
 import type { DefinitionOptions, SchedulerOptions } from '../../../plugins/scheduler/index.js'
-import { testPool, testRedis } from '../../helper.js'
+import lifecycle from '../../../plugins/lifecycle/index.js'
+import { gate, testPool, testPrefix, testRedis } from '../../helper.js'
 import { cluster } from './helper.js'
 
 const code = 'FST_SCHEDULER_OPTION_INVALID'
 
 await t.test('a wrong option of the plugin fails the boot', async (t) => {
   const needed = { redis: testRedis(t), postgres: await testPool(t) }
-  const prefixed = needed.redis.duplicate({ keyPrefix: 'a:', lazyConnect: true })
+  const nodeRedis = { duplicate () {}, sendCommand () {} }
   const cases: Array<[options: object, message: string]> = [
     [{ tick: 99 }, 'option `tick` must be an integer from 100 to 2147483647 (ms), got `99` (number)'],
     [{ roles: [] }, "option `roles` must be an array of 'web', 'worker' or both, got [] (array)"],
     [{ roles: ['ticker'] }, "option `roles` must be an array of 'web', 'worker' or both, got [\"ticker\"] (array)"],
     [{ concurrency: 0 }, 'option `concurrency` must be an integer from 1 to 10000 (runs), got `0` (number)'],
     [{ lease: 10 }, 'option `lease` must be an integer from 1000 to 2147483647 (ms), got `10` (number)'],
-    [{ redis: prefixed }, 'option `redis` must be an ioredis client without `keyPrefix`, got an object'],
+    [{ redis: nodeRedis }, 'option `redis` must be an ioredis client, got an object'],
     [{ postgres: undefined }, 'option `postgres` must be a pg.Pool, got nothing'],
     [{ interval: 1 }, 'option `interval` is not known, expected one of redis, postgres, prefix, roles, tick, concurrency, lease, retention, closeTimeout, metrics'],
     [{ retention: 0 }, 'option `retention` must be an integer from 60000 to 316224000000 (ms), got `0` (number)']
@@ -24,6 +25,26 @@ await t.test('a wrong option of the plugin fails the boot', async (t) => {
   for (const [options, message] of cases) {
     const app = Fastify()
     await t.rejects(async () => { await app.register(scheduler, { ...needed, ...options } as SchedulerOptions) }, { code, message })
+  }
+  const redis = needed.redis.duplicate({ keyPrefix: 'a:', lazyConnect: true })
+  await t.rejects(async () => { await Fastify().register(scheduler, { ...needed, redis }) }, { code: 'FST_SCHEDULER_KEY_PREFIX' })
+})
+
+await t.test('in a scope of the application it starts with it, with the lifecycle or without', async (t) => {
+  const [redis, postgres] = [testRedis(t), await testPool(t)]
+  for (const withLifecycle of [false, true]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    if (withLifecycle) await app.register(lifecycle, { signals: false })
+    const ran = gate()
+    app.register(async (scope) => {
+      await scope.register(async (inner) => {
+        await inner.register(scheduler, { redis, postgres, prefix: testPrefix(), tick: 100 })
+        inner.scheduler.define({ name: 'job', every: 1_000 }, ran.open)
+      })
+    })
+    await app.ready()
+    await ran.opened
   }
 })
 
