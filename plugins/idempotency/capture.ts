@@ -3,6 +3,7 @@ import { signalOf } from '../../services/idempotency/attempt.js'
 import { isStored, storedHeaders } from '../../services/idempotency/policy.js'
 import { copyStream } from './copy-stream.js'
 import { isResponse, toReadable, unwrap } from './streamed.js'
+import { kNotRun } from '../not-run.js'
 import { kRun } from './types.js'
 import type { Run } from './types.js'
 
@@ -68,7 +69,7 @@ const unseen = Symbol('unseen')
 /** Never throws: the client gets the handler's answer even when no store takes it, and the claim then ends with its lease. */
 async function keep (run: Run, request: FastifyRequest, answer: Answer, payload: unknown): Promise<void> {
   try {
-    if (!await record(run, answer, payload)) request.log.warn({ attempt: run.attempt.claim.token }, 'the claim was lost to another attempt: this answer is not kept')
+    if (!await (request[kNotRun] === true ? run.route.engine.release(run.attempt) : record(run, answer, payload))) request.log.warn({ attempt: run.attempt.claim.token }, 'the claim was lost to another attempt: this answer is not kept')
   } catch (err) {
     request.log.error({ err }, 'the answer could not be kept: its claim ends with its lease')
   }

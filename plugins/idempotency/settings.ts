@@ -49,7 +49,13 @@ export function settingsOf (options: IdempotencyOptions, config: boolean | Idemp
 export function firesSettings (options: IdempotencyOptions, config: boolean | IdempotencyRouteOptions | undefined): RunSettings {
   const settings = settingsOf(options, config)
   const onConcurrent = (typeof config === 'object' ? config.onConcurrent : undefined) ?? options.onConcurrent ?? 'wait'
-  return { ...settings, onConcurrent, retention: settings.lease, guarantee: 'fast', afterCrash: 'retry' }
+  return { ...settings, onConcurrent, retention: Math.max(settings.lease, longestOf(settings.fingerprint)), guarantee: 'fast', afterCrash: 'retry' }
+}
+
+/** How long an equal request may be one with the first, ms. */
+function longestOf (fingerprint: FingerprintWindow | null): number {
+  if (fingerprint === null) return 0
+  return 'window' in fingerprint ? fingerprint.window : fingerprint.adaptive.max
 }
 
 function defaultGuarantee (store: StoreOption): Guarantee {

@@ -7,6 +7,7 @@ import { lockDefaults } from '../../services/locks/settings.js'
 import { FST_LOCKS_BUSY, FST_LOCKS_TIMEOUT, FST_LOCKS_UNAVAILABLE } from './errors.js'
 import { defaults } from './options.js'
 import type { LockRouteOptions } from './options.js'
+import { kNotRun } from '../not-run.js'
 import { kRun } from './types.js'
 import type { Run } from './types.js'
 
@@ -35,7 +36,10 @@ export function createLockedHandler (handler: RouteHandlerMethod, { locks, confi
       await using
     } catch (error) {
       const run = request[kRun]
-      if (run === null) throw refusalOf(error, reply, onBusy)
+      if (run === null) {
+        request[kNotRun] = true
+        throw refusalOf(error, reply, onBusy)
+      }
       if (!run.told) throw error
       payload = theReply
     }

@@ -7,7 +7,7 @@ import type { IdempotencyStore } from './store.js'
 export interface LateWrites {
   /** Goes on trying to finish the record until its lease would be past. Never throws. */
   complete: (claim: Claim, response: StoredResponse | null) => void
-  /** Gives up what is still tried, once the calls that are under way are answered. */
+  /** Tries once more what is still tried, and gives it up. */
   close: () => Promise<void>
 }
 
@@ -26,9 +26,13 @@ export function createLateWrites ({ store, log }: { store: Pick<IdempotencyStore
     try {
       await pRetry(() => store.complete(claim, response), { retries: Infinity, minTimeout: 100, maxTimeout: 1_000, maxRetryTime: claim.lease, unref: true, signal: controller.signal })
     } catch (err) {
+      if (controller.signal.aborted && await isWritten(claim, response)) return
       log.error({ err, key: claim.id.slice(0, 8) }, 'an answer could not be kept: its claim ends with its lease')
     }
   }
+
+  /** A last try: the store may be back since. */
+  const isWritten = (claim: Claim, response: StoredResponse | null): Promise<boolean> => store.complete(claim, response).then(() => true, () => false)
 
   return {
     complete (claim, response) {

@@ -163,3 +163,12 @@ await t.test('when the first one fails the second one runs', async (t) => {
   finish.open()
   t.same([(await first).statusCode, (await second).json()], [500, { run: 2 }])
 })
+
+await t.test('a window that is longer than the lease holds to its end', async (t) => {
+  const { fire, skip, runs } = await fires(t, { lease: 1_000, fingerprint: { window: 4_000 } })
+  for (const [ms, expected] of [[0, 1], [1_500, 1], [2_499, 1], [1, 2]] as const) {
+    skip(ms)
+    await fire()
+    t.equal(runs(), expected)
+  }
+})

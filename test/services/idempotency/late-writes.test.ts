@@ -6,6 +6,7 @@ import { silentLog } from '../../../services/log.js'
 import type { Log } from '../../../services/log.js'
 import { until } from '../../helper.js'
 import { gate } from '../../plugins/idempotency/helper.js'
+import { newClaim } from './conformance.js'
 import { engineOf, ok, question, running, settings, waits } from './begin.js'
 
 function collected (): { log: Log, messages: string[] } {
@@ -83,4 +84,18 @@ await t.test('a server that stops gives them up, and does not wait for a store t
   const start = performance.now()
   await Promise.all([hanging.close(), writes.close()])
   t.ok(performance.now() - start < 5_000)
+})
+
+await t.test('what is still tried at the stop is tried once more', async (t) => {
+  const { store, mend, tries } = breakable()
+  const { log, messages } = collected()
+  const claim = newClaim()
+  await store.claim(claim)
+  const late = createLateWrites({ store, log })
+  late.complete(claim, ok)
+  await until('it has failed', () => tries() > 0)
+  mend()
+  await late.close()
+  t.match(await store.get(claim.id), { state: 'completed' })
+  t.strictSame(messages, [])
 })
