@@ -46,10 +46,7 @@ export async function openFailoverStore ({ redis, postgres, log, observer = noOb
     await mirror.flush()
   }
   const reassert = async (): Promise<void> => {
-    await Promise.all(inFlight.all().map(async (held) => { // those of an outage too: Postgres is asked for them only as long as they would have lived then
-      const { state } = await link.claim(held.claim)
-      held.inRedis ||= state === 'claimed'
-    }))
+    await Promise.all(inFlight.all().filter(({ inRedis }) => inRedis).map(({ claim }) => link.claim(claim)))
   }
   const tier = createTier({ link, recall, handOver, reassert, log, observer, timings: { ...defaultTimings, ...timings } })
   const settler = createSettler({ link, postgres, tier, inFlight, mirror, log })

@@ -101,16 +101,3 @@ await t.test('a claim whose reply from Redis was lost, and which was then finish
   })
   t.match(seen, { state: 'completed', token: claim.token })
 })
-
-await t.test('a claim of an outage that still runs is made in Redis too when that is back', async (t) => {
-  const [server, postgres] = [await ownRedis(t), await ownPostgres(t)]
-  const { store, redis, usesRedis } = await instance(t, server, postgres)
-  await server.kill()
-  const claim = newClaim({ guarantee: 'mirrored' })
-  t.match(await store.claim(claim), { state: 'claimed' })
-  await server.start()
-  await until('Redis is used again', usesRedis)
-  t.match(await redis.get(claim.id), { state: 'running', token: claim.token })
-  t.equal(await store.complete(claim, response), true)
-  t.match(await redis.get(claim.id), { state: 'completed' })
-})
