@@ -48,7 +48,7 @@ export async function openFailoverStore ({ redis, postgres, log, observer = noOb
   const reassert = async (): Promise<void> => {
     await Promise.all(inFlight.all().filter(({ inRedis }) => inRedis).map(({ claim }) => link.claim(claim)))
   }
-  const tier = createTier({ link, recall, handOver, reassert, log, observer, timings: { ...defaultTimings, ...timings } })
+  const tier = createTier({ link, recall, handOver, reassert, busy: () => inFlight.all().length > 0, log, observer, timings: { ...defaultTimings, ...timings } })
   const settler = createSettler({ link, postgres, tier, inFlight, mirror, log })
   const decider = createDecider({ link, postgres, tier, recall, inFlight, release: settler.release, log })
   await tier.open()

@@ -39,6 +39,8 @@ export interface TierOptions {
   handOver: () => Promise<void>
   /** Makes the claims of this process again in Redis. */
   reassert: () => Promise<void>
+  /** Whether requests run. */
+  busy: () => boolean
   log: Log
   observer: Observer
   timings: Timings
@@ -76,7 +78,7 @@ export function createTier (options: TierOptions): Tier {
   const notice = createNotice({ ...options, again: () => wait(timings.settle), closed })
   const machine: Machine = { ...options, mode: 'redis', pauses: createPauses(), notice, settled: null, renewing: null, closed, wait }
   const probe = setInterval(() => {
-    if (machine.mode === 'postgres') return // also without requests: a claim that waits in a frozen Redis would be granted when that wakes
+    if (machine.mode === 'postgres' || !options.busy()) return
     link.probe().catch((error: unknown) => failed(machine, error)).catch((err: unknown) => { log.warn({ err }, 'looking at Redis failed') })
   }, timings.probe).unref()
 
