@@ -1,7 +1,7 @@
 import neostandard, { plugins } from 'neostandard'
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist/', 'prisma/generated/', '.tap/', '.holdfast/', 'bench/node_modules/'] }),
+  ...neostandard({ ts: true, ignores: ['dist/', 'prisma/generated/', '.holdfast/', 'bench/node_modules/'] }),
   { rules: { '@stylistic/comma-dangle': ['error', 'never'], 'no-console': 'off' } },
   {
     files: ['**/*.ts'],

@@ -52,7 +52,7 @@ export function show (value: unknown): string {
 }
 
 function showItems (items: unknown[]): string {
-  return JSON.stringify(items.map((item) => isObject(item) || Array.isArray(item) ? 'an object' : typeof item === 'string' ? withoutPassword(item) : item))
+  return JSON.stringify(items.map((item) => typeof item === 'object' && item !== null ? 'an object' : typeof item === 'string' ? withoutPassword(item) : item))
 }
 
 const withoutPassword = (text: string): string => text.replace(/\/\/[^/]*@/g, '//***@')

@@ -2,7 +2,7 @@ import t from 'tap'
 import { duplicates, statuses } from './duplicates.js'
 import { setUp } from './setup.js'
 
-const lease = 1_500
+const lease = 3_000
 
 await t.test('when a process dies in a handler, the key answers 409 until the lease is over, then another process runs it once', async (t) => {
   const { one, two, effects } = await setUp(t, { options: { lease } })
@@ -15,7 +15,7 @@ await t.test('when a process dies in a handler, the key answers 409 until the le
   const answers = await duplicates(two, 'k', ({ status }) => status !== 409)
   const last = answers.pop()
   t.ok(performance.now() - begin >= lease, 'not before the lease is over')
-  t.ok(answers.length > 0, 'it is asked for while that lasts')
+  t.ok(answers.length > 10)
   t.strictSame(statuses(answers), [409])
   t.ok(answers.every(({ retryAfter }) => retryAfter !== null && retryAfter >= 1))
   t.match(last, { status: 201, protection: 'created' })

@@ -1,7 +1,5 @@
 import type { Test } from 'tap'
 import pg from 'pg'
-import { createDatabase } from '../../services/database/index.js'
-import { silentLog } from '../../services/log.js'
 import { testDatabase, until } from '../helper.js'
 import { ownPostgres, ownRedis } from '../own-servers.js'
 import type { OwnServer } from '../own-servers.js'
@@ -42,7 +40,7 @@ export interface Setup {
 export async function setUp (t: Test, { options = {}, routes = { '/work': {} }, proxied = false, postgres: kind, postgresTimeout = 5_000 }: SetupOptions = {}): Promise<Setup> {
   const redis = await ownRedis(t)
   const effectsUrl = await testDatabase(t)
-  const postgres = kind === 'own' ? await migrated(await ownPostgres(t)) : null
+  const postgres = kind === 'own' ? await ownPostgres(t) : null
   const postgresUrl = postgres?.url ?? effectsUrl
   const effects = await createEffects(t, effectsUrl)
   const proxies = proxied ? { redis: await twice(() => faultProxy(t, redis.url)), postgres: await twice(() => faultProxy(t, postgresUrl)) } : { redis: [], postgres: [] }
@@ -64,13 +62,6 @@ export async function inPostgres ({ pool }: Setup, state: 'running' | 'completed
     const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM idempotency_records WHERE state = $1', [state])
     return (rows[0]?.count ?? 0) >= count
   })
-}
-
-async function migrated (server: OwnServer): Promise<OwnServer> {
-  const database = createDatabase({ url: server.url, log: silentLog })
-  await database.migrate()
-  await database.close()
-  return server
 }
 
 const twice = <T> (make: () => Promise<T>): Promise<T[]> => Promise.all([make(), make()])

@@ -20,16 +20,14 @@ async function two (t: Test, changes: Record<string, string> = {}) {
   return { one, other, env, authorization: await logInAt(one.base) }
 }
 
-/** Sends the change to one and returns the ms until the other obeyed. */
+/** Sends the change to one and returns the ms until the other obeyed; fails after 1 s. */
 async function obeyed (from: string, to: string, authorization: string, enabled: boolean): Promise<number> {
   const start = performance.now()
   const { status } = await put(from, { enabled })
   if (status !== 200) throw new Error(`the change was answered ${status}`)
-  await until(`enabled: ${enabled} is obeyed`, async () => await statusOf(to, authorization) === (enabled ? 'created' : 'bypassed'))
+  await until(`enabled: ${enabled} is obeyed`, async () => await statusOf(to, authorization) === (enabled ? 'created' : 'bypassed'), 1_000)
   return performance.now() - start
 }
-
-const median = (times: number[]): number => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN
 
 await t.test('what is changed on one instance the other obeys within 1 s, with Redis and without', async (t) => {
   const redis = await ownRedis(t)
@@ -40,13 +38,13 @@ await t.test('what is changed on one instance the other obeys within 1 s, with R
       times.push(await obeyed(one.base, other.base, authorization, enabled), await obeyed(other.base, one.base, authorization, !enabled))
       await obeyed(one.base, other.base, authorization, enabled)
     }
-    return median(times) // one may be late where a machine has much else to do
+    return Math.max(...times)
   }
   t.ok(await measure() < 1_000)
   await redis.kill()
-  const usual = await measure()
-  t.ok(usual < 1_000)
-  t.comment(`without Redis a change took ${Math.round(usual)} ms`)
+  const longest = await measure()
+  t.ok(longest < 1_000)
+  t.comment(`without Redis the slowest change took ${Math.round(longest)} ms`)
 })
 
 await t.test('a percentage covers the same users on every instance, and a higher one more', async (t) => {
@@ -54,13 +52,15 @@ await t.test('a percentage covers the same users on every instance, and a higher
   const app = await build(t, env)
   const ids = Array.from({ length: 30 }, () => randomUUID())
   await app.prisma.user.createMany({ data: ids.map((id) => ({ id, email: `${id}@example.com`, passwordHash: '' })) })
+  const tokenOf = (sub: string): string => `Bearer ${app.jwt.sign({ sub })}`
   const covered = async (base: string): Promise<string[]> => {
-    const statuses = await Promise.all(ids.map((sub) => statusOf(base, `Bearer ${app.jwt.sign({ sub })}`)))
+    const statuses = await Promise.all(ids.map((sub) => statusOf(base, tokenOf(sub))))
     return ids.filter((_, index) => statuses[index] === 'created')
   }
   t.strictSame(await covered(one.base), ids.filter((id) => isRolledOut(id, 20)))
   t.equal((await put(one.base, { rolloutPercent: 60 })).status, 200)
-  await until('the other one obeys', async () => (await covered(other.base)).length === ids.filter((id) => isRolledOut(id, 60)).length)
+  const added = ids.find((id) => isRolledOut(id, 60) && !isRolledOut(id, 20)) ?? ''
+  await until('the other one obeys', async () => await statusOf(other.base, tokenOf(added)) === 'created', 1_000)
   for (const { base } of [one, other]) t.strictSame(await covered(base), ids.filter((id) => isRolledOut(id, 60)))
 })
 

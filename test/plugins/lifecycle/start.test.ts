@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import health from '../../../plugins/health/index.js'
+import lifecycle from '../../../plugins/lifecycle/index.js'
 import { build } from './helper.js'
 
 await t.test('a required phase that fails fails the start, awaited or not', async (t) => {
@@ -14,6 +15,18 @@ await t.test('a required phase that fails fails the start, awaited or not', asyn
   await t.rejects(async () => await app.ready(), { message: 'no database' })
   t.equal(phases.length, 3)
   t.strictSame(ran, ['redis'])
+})
+
+await t.test('in a scope of the application its phases run with the start', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const ran: string[] = []
+  app.register(async (scope) => {
+    await scope.register(lifecycle, { signals: false })
+    await scope.lifecycle.phase('database', () => { ran.push('database') })
+  })
+  await app.ready()
+  t.strictSame(ran, ['database'])
 })
 
 await t.test('a phase that waits for one that nobody declares fails the start', async (t) => {

@@ -9,7 +9,6 @@ await t.test('while Postgres is gone the last value holds and one line says so; 
   const server = await ownPostgres(t)
   const database = createDatabase({ url: server.url, log: silentLog })
   t.teardown(() => database.close())
-  await database.migrate()
   const { log, lines } = keptLog()
   const flag = await startFlag(t, database.pg, { log, pollEvery: 10 })
   const other = await startFlag(t, database.pg)

@@ -1,6 +1,5 @@
 import type pg from 'pg'
 import type { Test } from 'tap'
-import { createDatabase } from '../../../services/database/index.js'
 import { createPool } from '../../../services/database/pool.js'
 import { silentLog } from '../../../services/log.js'
 import { ownPostgres } from '../../own-servers.js'
@@ -66,9 +65,6 @@ export async function setUp (t: Test, { redisUrl: url = redisUrl(), pool: own }:
 /** Of a Postgres of the test's own, to be taken away. Its statements wait half a second. */
 export async function ownPool (t: Test): Promise<{ server: OwnServer, pool: pg.Pool }> {
   const server = await ownPostgres(t)
-  const database = createDatabase({ url: server.url, log: silentLog })
-  await database.migrate()
-  await database.close()
   const pool = createPool({ url: server.url, size: 10, connectTimeout: 500, queryTimeout: 500, log: silentLog })
   t.teardown(() => pool.end())
   return { server, pool }
