@@ -1,9 +1,12 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { createDoubleFires } from '../../services/idempotency/double-fires.js'
 import { createEngine } from '../../services/idempotency/engine.js'
+import type { IdempotencyEngine } from '../../services/idempotency/engine.js'
 import { createTransactions } from '../../services/idempotency/transactions.js'
+import { withinTime } from '../../services/within-time.js'
 import { capture } from './capture.js'
+import type {} from '../lifecycle/index.js'
 import { registryOf } from '../metrics/registry.js'
 import { createMetrics } from './metrics.js'
 import type { IdempotencyOptions } from './options.js'
@@ -33,15 +36,30 @@ const idempotency: FastifyPluginAsync<IdempotencyOptions> = async (fastify, opti
   fastify.addHook('onClose', async () => { metrics.close() })
   const { store, close } = await openStore(options, log, observer)
   const engine = createEngine({ store, log, observer, cache: { ...defaults.localCache, ...options.localCache }, maxWaiters: options.maxWaiters ?? defaults.maxWaiters })
-  fastify.addHook('preClose', async () => { engine.drain() })
   metrics.watch(engine)
   fastify.addHook('onClose', async () => {
     await engine.close()
     await close()
   })
+  drainAtStop(fastify, engine, options, log)
   wireRoutes(fastify, { options, engine, observer, doubleFires: createDoubleFires({ store, engine }) })
   // Routes of a scope that was registered earlier run this hook without the decorators.
   fastify.addHook('onSend', capture)
+}
+
+/** Handlers run on when their clients have gone. A retry would run those again that the end of the process cut off. */
+function drainAtStop (fastify: FastifyInstance, engine: IdempotencyEngine, { closeTimeout = defaults.closeTimeout }: IdempotencyOptions, log: FastifyBaseLogger): void {
+  const unsettled = 'protected requests were still running when the server stopped'
+  fastify.addHook('preClose', async () => { engine.drain() })
+  if (fastify.hasDecorator('lifecycle')) {
+    fastify.lifecycle.onDrain('idempotency', async (signal) => {
+      if (!await engine.settled(signal)) throw new Error(unsettled)
+    })
+  } else {
+    fastify.addHook('onClose', async () => {
+      if (!await withinTime(engine.settled(), closeTimeout)) log.warn(unsettled)
+    })
+  }
 }
 
 function decorateTransaction (fastify: FastifyInstance, options: IdempotencyOptions): void {

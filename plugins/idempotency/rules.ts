@@ -1,5 +1,5 @@
 import { isReplayable } from '../../services/idempotency/policy.js'
-import { between, boolean, either, fn, invalidOption, isObject, isPostgresClient, isRedisClient, keyPrefix, listOf, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
+import { between, boolean, either, fn, invalidOption, isObject, isPostgresClient, isRedisClient, keyPrefix, listOf, longestTimer, matching, oneOf, positive, range, show, timer } from '../../services/options.js'
 import type { Rule, Rules } from '../../services/options.js'
 import { canTransact } from '../../services/database/transact.js'
 import { registryRule } from '../metrics/registry.js'
@@ -48,6 +48,7 @@ const rules: Rules<IdempotencyOptions> = {
   prefix: keyPrefix,
   enabled: either(rolloutRules.enabled, fn),
   rolloutPercent: either(rolloutRules.rolloutPercent, fn),
+  closeTimeout: between(0, longestTimer, 'ms'),
   docs: matching(/^\S+$/, 'a URI'),
   metrics: registryRule
 }

@@ -24,6 +24,7 @@ export const defaults = Object.freeze({
   prefix: 'holdfast',
   enabled: true,
   rolloutPercent: 100,
+  closeTimeout: 20_000,
   docs: '/problems/'
 } satisfies Omit<Required<IdempotencyOptions>, 'store' | 'transactions' | 'principal' | 'onStoreFailure' | 'guarantee' | 'metrics'>)
 

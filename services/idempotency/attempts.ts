@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import type { Log } from '../log.js'
 import { randomToken } from '../random-token.js'
 import { stop } from './attempt.js'
@@ -38,13 +39,17 @@ export interface Attempts {
   /** Takes it off the list, and tells those who wait for it. */
   end: (attempt: Attempt, ended: Ended) => void
   count: () => number
+  /** Resolves when there is none any more, or at the signal; with whether there is none. */
+  settled: (signal?: AbortSignal) => Promise<boolean>
   close: () => Promise<void>
 }
 
 export function createAttempts ({ store, cache, log, observer, newToken = randomToken, now }: AttemptsOptions): Attempts {
   const attempts = new Map<string, Attempt>()
+  const events = new EventEmitter()
   const end = (attempt: Attempt, ended: Ended): void => {
     if (attempts.get(attempt.claim.id) === attempt) attempts.delete(attempt.claim.id)
+    if (attempts.size === 0) events.emit('settled')
     attempt.ending?.resolve(ended)
   }
   const lose = (attempt: Attempt): void => {
@@ -75,6 +80,10 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
     release: (attempt) => release(endDeps, attempt),
     end,
     count: () => attempts.size,
+    async settled (signal) {
+      if (attempts.size > 0) await once(events, 'settled', { signal }).catch(() => {}) // nothing but the signal rejects it
+      return attempts.size === 0
+    },
     close () {
       heartbeat.close()
       return lateWrites.close()

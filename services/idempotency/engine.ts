@@ -49,6 +49,8 @@ export interface IdempotencyEngine {
   waiters: () => number
   /** Before the server stops: nobody waits for another process any more, or begins to wait. Those who do get a conflict. */
   drain: () => void
+  /** Resolves when no attempt of this process is left, or at the signal; with whether none is. */
+  settled: Attempts['settled']
   /** Ends all that runs by itself. The store stays its maker's to close. */
   close: () => Promise<void>
 }
@@ -92,6 +94,7 @@ export function createEngine ({ store, log, cache: cacheOptions, maxWaiters, obs
     inFlight: () => attempts.count(),
     waiters: () => waiting.count(),
     drain: () => { waiting.close() },
+    settled: attempts.settled,
     async close () {
       waiting.close()
       await attempts.close()
