@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg'
-import { isTransient } from '../../services/database/errors.js'
+import { isTransient, unusableDatabase } from '../../services/database/errors.js'
 import type { LockBackend } from '../../services/locks/backend.js'
 import { connectionOf } from '../../services/locks/postgres/connection.js'
 import { createSessionBackend } from '../../services/locks/postgres/session-backend.js'
@@ -36,7 +36,7 @@ async function connect (session: SessionBackend, log: Log): Promise<void> {
     await session.open()
   } catch (error) {
     const isRefused = error instanceof DatabaseError && !isTransient(error)
-    if (isRefused) throw Object.assign(new FST_LOCKS_OPTION_INVALID(`option \`postgres\` must lead to a database with the migrations applied, got the error "${error.message}"`), { cause: error })
+    if (isRefused) throw Object.assign(new FST_LOCKS_OPTION_INVALID(unusableDatabase('postgres', error)), { cause: error })
     if (error instanceof FST_LOCKS_USAGE) throw error
     log.warn({ err: error }, 'Postgres cannot be had: locks in it are refused until it can')
   }

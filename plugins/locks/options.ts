@@ -35,7 +35,7 @@ export interface LocksOptions {
   /** An ioredis client, or 3 or 5 of servers that know nothing of each other. Connections of our own are opened to where they point. */
   redis?: Redis | Cluster | ReadonlyArray<Redis | Cluster>
   /**
-   * A pg.Pool, or a Prisma client and `directUrl`, of a database with Holdfast's migrations. Session locks are on one connection of our own, to where the
+   * A pg.Pool, or a Prisma client and `directUrl`, of a database with the tables that holdfast/migrations makes. Session locks are on one connection of our own, to where the
    * pool leads; the client answers questions of who holds what.
    */
   postgres?: PostgresClient

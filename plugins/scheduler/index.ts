@@ -1,10 +1,12 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { isSchemaError, unusableDatabase } from '../../services/database/errors.js'
 import { createScheduler } from '../../services/scheduler/scheduler.js'
 import type { OwnedScheduler } from '../../services/scheduler/scheduler.js'
 import type {} from '../lifecycle/index.js'
 import { registryOf } from '../metrics/registry.js'
 import { rootOf } from '../root.js'
+import { FST_SCHEDULER_OPTION_INVALID } from './errors.js'
 import { createMetrics } from './metrics.js'
 import { defaults } from './options.js'
 import type { SchedulerOptions } from './options.js'
@@ -46,8 +48,13 @@ const scheduler: FastifyPluginAsync<SchedulerOptions> = async (fastify, options)
 }
 
 /** With the plugin holdfast/lifecycle the start is one of its phases, and a run that was left behind makes its stop a forced one. */
-function wire (fastify: FastifyInstance, { start, work }: OwnedScheduler, stop: () => Promise<void>, log: FastifyBaseLogger): void {
+function wire (fastify: FastifyInstance, { start: declare, work }: OwnedScheduler, stop: () => Promise<void>, log: FastifyBaseLogger): void {
   const lifecycle = fastify.hasDecorator('lifecycle') ? fastify.lifecycle : null
+  const start = async (): Promise<void> => {
+    await declare().catch((error: unknown) => {
+      throw isSchemaError(error) ? Object.assign(new FST_SCHEDULER_OPTION_INVALID(unusableDatabase('postgres', error)), { cause: error }) : error
+    })
+  }
   const begin = async (): Promise<void> => { await work().catch((err: unknown) => { log.error({ err }, 'this process could not begin to work for the scheduler') }) }
   const end = (): void => { stop().catch(() => {}) } // waited for, and told, later: requests end meanwhile
   fastify.addHook('onReady', async () => {

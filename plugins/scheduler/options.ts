@@ -8,7 +8,7 @@ export type Role = 'web' | 'worker'
 export interface SchedulerOptions {
   /** An ioredis client without `keyPrefix`. Connections of our own are opened to where it points: BullMQ needs other settings. */
   redis: Redis | Cluster
-  /** A pool of a database with Holdfast's migrations: schedules, and the ledger of runs. */
+  /** A pool of a database with the tables that holdfast/migrations makes: schedules, and the ledger of runs. */
   postgres: Pool
   /**
    * Of the keys in Redis. Applications that share a Redis need different ones.

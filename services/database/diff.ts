@@ -1,6 +1,7 @@
 import { silentLog } from '../log.js'
 import { createMigrationAdapter } from './migration-adapter.js'
 import { readMigrations } from './migrations.js'
+import { pluginTables } from './plugin-tables.js'
 import { createSchemaEngine } from './schema-engine.js'
 
 export interface DiffOptions {
@@ -12,7 +13,7 @@ export interface DiffOptions {
   schema: string
 }
 
-/** The SQL that leads from the migrations so far to the schema, or null when there is no difference. */
+/** The SQL that leads from the migrations so far to the schema, or null when there is no difference. The tables of the plugins have migrations of their own. */
 export async function diff ({ url, directory, schema }: DiffOptions): Promise<string | null> {
   const adapter = createMigrationAdapter(url, silentLog)
   const engine = await createSchemaEngine(adapter, schema)
@@ -22,7 +23,7 @@ export async function diff ({ url, directory, schema }: DiffOptions): Promise<st
       to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: schema }] },
       script: true,
       exitCode: null,
-      filters: { externalTables: [], externalEnums: [] }
+      filters: { externalTables: pluginTables.map((table) => `public.${table}`), externalEnums: [] }
     })
     return stdout === null || /^\s*(-- This is an empty migration\.)?\s*$/.test(stdout) ? null : stdout
   } finally {

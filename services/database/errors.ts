@@ -63,6 +63,19 @@ export function isSerializationFailure (error: unknown): boolean {
   return false
 }
 
+/** True when Postgres does not know a table or a column, or allows us not to use it (class 42): no waiting mends it. */
+export function isSchemaError (error: unknown): boolean {
+  for (const cause of causes(error)) {
+    if (/^42[0-9A-Z]{3}$/.test(codeOf(cause))) return true
+  }
+  return false
+}
+
+/** In the grammar of the options, that a boot with this database was refused. */
+export function unusableDatabase (option: string, error: unknown): string {
+  return `option \`${option}\` must lead to a database with the tables of Holdfast, which \`migrate\` of holdfast/migrations makes, got the error "${error instanceof Error ? error.message : String(error)}"`
+}
+
 /** In words, why connecting will never work, or null when it is not known to be permanent. */
 export function permanentReason (error: unknown): string | null {
   for (const cause of causes(error)) {

@@ -10,6 +10,7 @@ import { permanentReason } from './errors.js'
 import { guardAdapter } from './guarded-adapter.js'
 import type { Guard } from './guarded-adapter.js'
 import { migrate } from './migrate.js'
+import { migratePluginTables } from './plugin-tables.js'
 import { createPool } from './pool.js'
 
 export interface DatabaseOptions {
@@ -33,7 +34,7 @@ export interface Database {
   prisma: PrismaClient
   /** Connects, single-flight. A transient failure is forgotten, so that the next call tries again; a permanent one is kept. */
   connect: () => Promise<void>
-  /** Applies the missing migrations, single-flight and under a lock across processes. Returns their names. */
+  /** Applies the missing migrations, of the application and then of the plugins, single-flight and under a lock across processes. Returns their names. */
   migrate: () => Promise<string[]>
   close: () => Promise<void>
 }
@@ -48,7 +49,10 @@ export function createDatabase ({ url, directUrl = url, poolSize: size = 10, dea
     pg: pool,
     prisma,
     connect: once(() => connect(pool, { deadline, log, signal }), { isPermanent: (error) => permanentReason(error) !== null }),
-    migrate: once(() => migrate({ url: directUrl, directory: join(packageRoot(), 'prisma', 'migrations'), deadline, log, signal })),
+    migrate: once(async () => [
+      ...await migrate({ url: directUrl, directory: join(packageRoot(), 'prisma', 'migrations'), deadline, log, signal }),
+      ...await migratePluginTables({ postgres: directUrl, deadline, log, signal })
+    ]),
     close: once(async () => {
       closing.abort(new Error('the database was closed'))
       await prisma.$disconnect()

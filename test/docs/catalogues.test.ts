@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import * as migrationsErrors from '../../migrations/errors.js'
 import * as apiErrors from '../../plugins/api/errors.js'
 import * as concurrencyErrors from '../../plugins/concurrency/errors.js'
 import * as idempotencyErrors from '../../plugins/idempotency/errors.js'
@@ -20,7 +21,7 @@ function firstCells (markdown: string, heading: string): string[] {
   return [...section.matchAll(/^\| (`.+?`)(?:, )?(`.+?`)? .*\|/gm)].flatMap(([, ...cells]) => cells.filter((cell) => cell !== undefined)).map((cell) => cell.replaceAll('`', ''))
 }
 
-const catalogues = { ...apiErrors, ...concurrencyErrors, ...idempotencyErrors, ...lifecycleErrors, ...locksErrors, ...schedulerErrors }
+const catalogues = { ...apiErrors, ...concurrencyErrors, ...idempotencyErrors, ...lifecycleErrors, ...locksErrors, ...migrationsErrors, ...schedulerErrors }
 
 /** Those that only a programmer meets. */
 const notAnswered = [
@@ -29,6 +30,7 @@ const notAnswered = [
   'FST_IDEMPOTENCY_TRANSACTION_UNAVAILABLE', 'FST_IDEMPOTENCY_TRANSACTION_REPEATED', 'FST_IDEMPOTENCY_ANSWER_INVALID',
   'FST_LIFECYCLE_OPTION_INVALID', 'FST_LIFECYCLE_USAGE', 'FST_LIFECYCLE_TIMEOUT', 'FST_LIFECYCLE_STOPPING', 'FST_LIFECYCLE_SIGNALS_TAKEN',
   'FST_LOCKS_OPTION_INVALID', 'FST_LOCKS_NOT_WIRED', 'FST_LOCKS_USAGE', 'FST_LOCKS_LOST',
+  'FST_MIGRATIONS_OPTION_INVALID', 'FST_MIGRATIONS_FAILED',
   'FST_SCHEDULER_OPTION_INVALID', 'FST_SCHEDULER_DUPLICATE', 'FST_SCHEDULER_TOO_LATE', 'FST_SCHEDULER_KEY_PREFIX', 'FST_SCHEDULER_NO_TRANSACTION',
   'FST_SCHEDULER_RUN_TIMEOUT', 'FST_SCHEDULER_RUN_CANCELLED', 'FST_SCHEDULER_RUN_LOST', 'FST_SCHEDULER_STOPPING'
 ]
@@ -54,6 +56,10 @@ await t.test('README.md has every error of the API, and no other', async (t) => 
 
 await t.test('the table of the locks plugin has every error of it, and no other', async (t) => {
   t.strictSame(firstCells(await read('plugins', 'locks', 'README.md'), 'Errors').sort(), Object.keys(locksErrors).filter(isCode).sort())
+})
+
+await t.test('the table of the migrations has every error of them, and no other', async (t) => {
+  t.strictSame(firstCells(await read('migrations', 'README.md'), 'Errors').sort(), Object.keys(migrationsErrors).filter(isCode).sort())
 })
 
 await t.test('the table of the scheduler plugin has every error of it, and no other', async (t) => {

@@ -96,5 +96,5 @@ await t.test('a share for a user who is gone is 401, and gives the key back', as
     const answer = await app.inject({ method: 'POST', url: '/api/v1/shares', headers, payload })
     t.match([answer.statusCode, answer.json<{ code: string }>().code, answer.headers['idempotent-replayed']], [401, 'FST_API_USER_UNKNOWN', undefined])
   }
-  t.equal(await app.prisma.idempotencyRecord.count(), 0)
+  t.strictSame((await app.pg.query('SELECT FROM idempotency_records')).rows, [])
 })

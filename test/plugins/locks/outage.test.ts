@@ -76,7 +76,7 @@ await t.test('a database that refuses, or has no tables for locks, fails the boo
     t.teardown(() => postgres.end())
     const app = Fastify()
     t.teardown(() => app.close())
-    await t.rejects(async () => { await app.register(locks, { postgres }) }, { code: 'FST_LOCKS_OPTION_INVALID', message: /^option `postgres` must lead to a database with the migrations applied, got the error "/ })
+    await t.rejects(async () => { await app.register(locks, { postgres }) }, { code: 'FST_LOCKS_OPTION_INVALID', message: /^option `postgres` must lead to a database with the tables of Holdfast, which `migrate` of holdfast\/migrations makes, got the error "/ })
   }
 })
 

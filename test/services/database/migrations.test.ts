@@ -111,6 +111,6 @@ await t.test('a change of the schema becomes the SQL of the next migration', asy
 await t.test('tables and columns are snake_case and tables plural', async (t) => {
   const url = await testDatabase(t)
   const rows = await query(url, "SELECT DISTINCT table_name AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_name !~ '^_'") as Array<{ name: string }>
-  t.strictSame(rows.map(({ name }) => name).sort(), ['feature_flags', 'held_locks', 'idempotency_records', 'lock_force_releases', 'scheduler_runs', 'schedules', 'shares', 'users'])
+  t.strictSame(rows.map(({ name }) => name).sort(), ['feature_flags', 'held_locks', 'holdfast_migrations', 'idempotency_records', 'lock_force_releases', 'scheduler_runs', 'schedules', 'shares', 'users'])
   t.strictSame(await query(url, "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND column_name <> lower(column_name)"), [])
 })
