@@ -1,6 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { collectDefaultMetrics, Histogram, Registry } from 'prom-client'
+import { invalidOption, routePath } from '../../services/options.js'
+import type { Rules } from '../../services/options.js'
+import { FST_METRICS_OPTION_INVALID } from './errors.js'
 
 export interface MetricsOptions {
   /**
@@ -17,8 +20,13 @@ declare module 'fastify' {
   }
 }
 
+const rules: Rules<MetricsOptions> = { path: routePath }
+
 /** `GET /metrics` in the Prometheus text format: the process, and `http_request_duration_seconds` by method, route and status code. */
-const metrics: FastifyPluginAsync<MetricsOptions> = async (fastify, { path = '/metrics' }) => {
+const metrics: FastifyPluginAsync<MetricsOptions> = async (fastify, options) => {
+  const problem = invalidOption(options, rules)
+  if (problem !== null) throw new FST_METRICS_OPTION_INVALID(problem)
+  const { path = '/metrics' } = options
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const duration = new Histogram({
@@ -39,3 +47,4 @@ const metrics: FastifyPluginAsync<MetricsOptions> = async (fastify, { path = '/m
 
 export default fp(metrics, { name: 'holdfast-metrics', fastify: '5.x' })
 export { metrics }
+export * from './errors.js'

@@ -4,9 +4,11 @@ import t from 'tap'
 import * as migrationsErrors from '../../migrations/errors.js'
 import * as apiErrors from '../../plugins/api/errors.js'
 import * as concurrencyErrors from '../../plugins/concurrency/errors.js'
+import * as healthErrors from '../../plugins/health/errors.js'
 import * as idempotencyErrors from '../../plugins/idempotency/errors.js'
 import * as lifecycleErrors from '../../plugins/lifecycle/errors.js'
 import * as locksErrors from '../../plugins/locks/errors.js'
+import * as metricsErrors from '../../plugins/metrics/errors.js'
 import * as schedulerErrors from '../../plugins/scheduler/errors.js'
 import { environment } from '../../services/config/index.js'
 import { packageRoot } from '../../services/package-root.js'
@@ -21,11 +23,12 @@ function firstCells (markdown: string, heading: string): string[] {
   return [...section.matchAll(/^\| (`.+?`)(?:, )?(`.+?`)? .*\|/gm)].flatMap(([, ...cells]) => cells.filter((cell) => cell !== undefined)).map((cell) => cell.replaceAll('`', ''))
 }
 
-const catalogues = { ...apiErrors, ...concurrencyErrors, ...idempotencyErrors, ...lifecycleErrors, ...locksErrors, ...migrationsErrors, ...schedulerErrors }
+const catalogues = { ...apiErrors, ...concurrencyErrors, ...healthErrors, ...idempotencyErrors, ...lifecycleErrors, ...locksErrors, ...metricsErrors, ...migrationsErrors, ...schedulerErrors }
 
 /** Those that only a programmer meets. */
 const notAnswered = [
   'FST_CONCURRENCY_OPTION_INVALID', 'FST_CONCURRENCY_UNKNOWN_NAME', 'FST_CONCURRENCY_NOT_WIRED',
+  'FST_HEALTH_OPTION_INVALID', 'FST_METRICS_OPTION_INVALID',
   'FST_IDEMPOTENCY_OPTION_INVALID', 'FST_IDEMPOTENCY_NOT_WIRED',
   'FST_IDEMPOTENCY_TRANSACTION_UNAVAILABLE', 'FST_IDEMPOTENCY_TRANSACTION_REPEATED', 'FST_IDEMPOTENCY_ANSWER_INVALID',
   'FST_LIFECYCLE_OPTION_INVALID', 'FST_LIFECYCLE_USAGE', 'FST_LIFECYCLE_TIMEOUT', 'FST_LIFECYCLE_STOPPING', 'FST_LIFECYCLE_SIGNALS_TAKEN',
@@ -54,17 +57,13 @@ await t.test('README.md has every error of the API, and no other', async (t) => 
   t.strictSame(documented.sort(), Object.keys(apiErrors).filter(isCode).sort())
 })
 
-await t.test('the table of the locks plugin has every error of it, and no other', async (t) => {
-  t.strictSame(firstCells(await read('plugins', 'locks', 'README.md'), 'Errors').sort(), Object.keys(locksErrors).filter(isCode).sort())
-})
-
-await t.test('the table of the migrations has every error of them, and no other', async (t) => {
-  t.strictSame(firstCells(await read('migrations', 'README.md'), 'Errors').sort(), Object.keys(migrationsErrors).filter(isCode).sort())
-})
-
-await t.test('the table of the scheduler plugin has every error of it, and no other', async (t) => {
-  t.strictSame(firstCells(await read('plugins', 'scheduler', 'README.md'), 'Errors').sort(), Object.keys(schedulerErrors).filter(isCode).sort())
-})
+for (const [path, errors] of Object.entries({
+  'plugins/health': healthErrors, 'plugins/locks': locksErrors, 'plugins/metrics': metricsErrors, 'plugins/scheduler': schedulerErrors, migrations: migrationsErrors
+})) {
+  await t.test(`the table of ${path} has every error of it, and no other`, async (t) => {
+    t.strictSame(firstCells(await read(path, 'README.md'), 'Errors').sort(), Object.keys(errors).filter(isCode).sort())
+  })
+}
 
 await t.test('README.md has every environment variable, and no other', async (t) => {
   t.strictSame(firstCells(await read('README.md'), 'Options').sort(), environment.map(({ name }) => name).sort())
