@@ -2,6 +2,7 @@ import t from 'tap'
 import { answerTimeout } from '../../../services/redis/deadline.js'
 import { ownRedis } from '../../own-servers.js'
 import { again, newClaim, response } from './conformance.js'
+import { fairNow } from '../../fair-clock.js'
 import { instance, ownPostgres, retryAfter, served } from './instance.js'
 
 await t.test('claims are made in Redis while it is there', async (t) => {
@@ -61,7 +62,7 @@ await t.test('a frozen Redis costs about three command timeouts, then nothing, a
   server.signal('SIGSTOP')
   t.teardown(() => { server.signal('SIGCONT') })
   const claims = Array.from({ length: 10 }, () => newClaim())
-  const start = performance.now()
+  const start = fairNow()
   const took: number[] = []
   for (const claim of claims) {
     const begin = performance.now()
@@ -69,7 +70,7 @@ await t.test('a frozen Redis costs about three command timeouts, then nothing, a
     t.equal(await one.store.complete(claim, response), true)
     took.push(performance.now() - begin)
   }
-  t.ok(performance.now() - start < 3 * answerTimeout + 10 * retryAfter, `took ${took.map(Math.round).join(', ')} ms`)
+  t.ok(fairNow() - start < 3 * answerTimeout + 10 * retryAfter, `took ${took.map(Math.round).join(', ')} ms`)
   t.ok(took.filter((ms) => ms >= answerTimeout).length <= 5, `took ${took.map(Math.round).join(', ')} ms: three, and one for each try whether it is back`)
   server.signal('SIGCONT')
   await served(one)
@@ -82,12 +83,12 @@ await t.test('many claims at once meet a frozen Redis together, not one after th
   await one.store.claim(newClaim())
   server.signal('SIGSTOP')
   t.teardown(() => { server.signal('SIGCONT') })
-  const start = performance.now()
+  const start = fairNow()
   const results = await Promise.all(Array.from({ length: 50 }, async (_, index) => {
     await new Promise((resolve) => setTimeout(resolve, index * 10)) // that they come over half a second is the subject: some meet the first timeouts, some what comes after
     return await one.store.claim(newClaim())
   }))
   t.ok(results.every(({ state }) => state === 'claimed'))
-  const took = performance.now() - start
+  const took = fairNow() - start
   t.ok(took < 10 * answerTimeout, `took ${Math.round(took)} ms`)
 })

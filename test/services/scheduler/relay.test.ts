@@ -3,6 +3,7 @@ import t from 'tap'
 import { silentLog } from '../../../services/log.js'
 import { keysOf, openQueue, runsQueue } from '../../../services/scheduler/queues.js'
 import { createRelay } from '../../../services/scheduler/relay.js'
+import { fairNow } from '../../fair-clock.js'
 import { redisUrl, testRedis, until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
 import { countOf, insertRun, insertRuns, insertSchedule, reach, runOf, setUp } from './helper.js'
@@ -84,9 +85,9 @@ await t.test('with Redis away a relay fails at once, and nothing is lost', async
   await reach(pool, await insertRun(pool), 'done')
   await server.kill()
   await insertRuns(pool, 50)
-  const begin = performance.now()
+  const begin = fairNow()
   await t.rejects(working.relay.relay(100))
-  t.ok(performance.now() - begin < 1_000)
+  t.ok(fairNow() - begin < 1_000)
   t.equal(await countOf(pool, 'enqueued'), 50)
   await server.start()
   await until('all runs are done', async () => await countOf(pool, 'done') === 51)

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { faultProxy } from '../../../chaos/fault-proxy.js'
+import { fairNow } from '../../../fair-clock.js'
 import { testPool, until } from '../../../helper.js'
 import { lockSessions, openBackend, openLocks, urlOf } from './helper.js'
 
@@ -12,9 +13,9 @@ await t.test('a connection that died without a word: the holder is told within h
   const [here, there] = [openLocks(t, pool, { ...limits, connection: { connectionString: proxy.url } }), openLocks(t, pool)]
   const grant = await here.locks.acquire('one')
   proxy.halfOpen()
-  const start = performance.now()
+  const start = fairNow()
   await once(grant.signal, 'abort')
-  t.ok(performance.now() - start < 1_000, 'in time')
+  t.ok(fairNow() - start < 1_000, 'in time')
   t.match(grant.signal.reason, { code: 'FST_LOCKS_LOST', cause: { message: 'Postgres did not answer for 300 ms' } })
   t.throws(grant.assertHeld, { code: 'FST_LOCKS_LOST' })
   t.equal(await there.tryLock('one', { timeout: 0 }), null, 'Postgres has not missed the holder yet')
@@ -33,9 +34,9 @@ await t.test('a connection that died without a word does not hold up the close',
   const backend = openBackend(t, pool, { timeout: 300, connection: { connectionString: proxy.url } })
   await backend.open()
   proxy.halfOpen()
-  const start = performance.now()
+  const start = fairNow()
   await backend.close()
-  t.ok(performance.now() - start < 1_000, 'in time')
+  t.ok(fairNow() - start < 1_000, 'in time')
   proxy.resetAll()
   await until('its session is gone', async () => (await lockSessions(pool)).length === 0)
 })
@@ -45,9 +46,9 @@ await t.test('a server that takes the connection and says nothing is unavailable
   const proxy = await faultProxy(t, urlOf(pool))
   proxy.blackHole()
   const locks = openLocks(t, pool, { ...limits, connection: { connectionString: proxy.url } })
-  const start = performance.now()
+  const start = fairNow()
   await t.rejects(locks.tryLock('one', { timeout: 0 }), { code: 'FST_LOCKS_UNAVAILABLE', cause: { message: /timeout/ } })
-  t.ok(performance.now() - start < 1_000, 'in time')
+  t.ok(fairNow() - start < 1_000, 'in time')
   proxy.heal()
   t.equal(await locks.withLock('one', () => 'had'), 'had')
 })
