@@ -46,7 +46,7 @@ export async function openFailoverStore ({ redis, postgres, log, observer = noOb
     await mirror.flush()
   }
   const reassert = async (): Promise<void> => {
-    await Promise.all(inFlight.all().filter(({ inRedis }) => inRedis).map(({ claim }) => link.claim(claim)))
+    await Promise.all([settler.repay(), ...inFlight.all().filter(({ inRedis }) => inRedis).map(({ claim }) => link.claim(claim))])
   }
   const tier = createTier({ link, recall, handOver, reassert, busy: () => inFlight.all().length > 0, log, observer, timings: { ...defaultTimings, ...timings } })
   const settler = createSettler({ link, postgres, tier, inFlight, mirror, log })

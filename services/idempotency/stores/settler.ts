@@ -3,7 +3,9 @@ import type { Log } from '../../log.js'
 import type { Held, InFlight } from './in-flight.js'
 import type { Mirror } from './mirror.js'
 import type { PostgresStore } from './postgres.js'
+import { isGenerationChanged } from './redis-link.js'
 import type { RedisLink } from './redis-link.js'
+import { isOutage } from './redis-outage.js'
 import type { Tier } from './tier.js'
 
 /** Extends and ends claims where they are. */
@@ -11,6 +13,8 @@ export interface Settler {
   extend: (claims: readonly Claim[]) => Promise<boolean[]>
   complete: (claim: Claim, response: StoredResponse | null) => Promise<boolean>
   release: (claim: Claim) => Promise<boolean>
+  /** Gives back in Redis what was given back while that could not be had: it would stay claimed, and be taken for the claim of a crash then. */
+  repay: () => Promise<void>
 }
 
 export interface SettlerDeps {
@@ -22,10 +26,14 @@ export interface SettlerDeps {
   log: Log
 }
 
+/** Released while Redis was away, at most: the oldest end with their leases. */
+const maxDebts = 10_000
+
 type Where = Pick<Held, 'claim' | 'inRedis' | 'inPostgres'>
 
 export function createSettler (deps: SettlerDeps): Settler {
-  const { link, postgres, inFlight } = deps
+  const { postgres, inFlight } = deps
+  const debts = new Set<Claim>()
   return {
     async extend (claims) {
       const inRedis = await extendInRedis(deps, claims)
@@ -52,12 +60,38 @@ export function createSettler (deps: SettlerDeps): Settler {
       inFlight.remove(claim)
       const free: readonly unknown[] = isOurs ? ['held', 'missing'] : ['held']
       const released = await Promise.all([
-        held.inRedis && viaRedis(deps, () => link.release(claim)).then((found) => free.includes(found)),
+        releaseInRedis(deps, debts, { ...held, claim }).then((found) => free.includes(found)),
         held.inPostgres && postgres.release(claim)
       ])
       return released.includes(true)
-    }
+    },
+    repay: () => repay(deps, debts)
   }
+}
+
+/** What Redis answers, or null. Until it does we owe it: also where it has not answered the claim, which may lie in its socket. */
+async function releaseInRedis (deps: SettlerDeps, debts: Set<Claim>, { claim, inRedis }: Where): Promise<unknown> {
+  if (!inRedis && deps.tier.mode() !== 'postgres') return null
+  owe(debts, claim)
+  const found = inRedis ? await viaRedis(deps, () => deps.link.release(claim)) : null
+  if (found !== null) debts.delete(claim)
+  return found
+}
+
+function owe (debts: Set<Claim>, claim: Claim): void {
+  debts.add(claim)
+  const [oldest] = debts
+  if (debts.size > maxDebts && oldest !== undefined) debts.delete(oldest)
+}
+
+async function repay ({ link, log }: SettlerDeps, debts: Set<Claim>): Promise<void> {
+  await Promise.all([...debts].map(async (claim) => {
+    await link.release(claim).catch((err: unknown) => {
+      if (isOutage(err) || isGenerationChanged(err)) throw err
+      log.warn({ err, key: claim.id.slice(0, 8) }, 'a claim could not be given back in Redis: it ends with its lease')
+    })
+    debts.delete(claim)
+  }))
 }
 
 /** Known once it is handed over, or made again. What was forgotten with its lease is probably in Redis. */

@@ -37,7 +37,7 @@ export interface TierOptions {
   recall: Recall
   /** Writes to Postgres what only Redis knows. */
   handOver: () => Promise<void>
-  /** Makes the claims of this process again in Redis. */
+  /** Makes the claims of this process again in Redis, and gives back there what ended meanwhile. */
   reassert: () => Promise<void>
   /** Whether requests run. */
   busy: () => boolean

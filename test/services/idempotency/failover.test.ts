@@ -1,8 +1,9 @@
 import t from 'tap'
 import { answerTimeout } from '../../../services/redis/deadline.js'
+import { fairNow } from '../../fair-clock.js'
+import { until } from '../../helper.js'
 import { ownRedis } from '../../own-servers.js'
 import { again, newClaim, response } from './conformance.js'
-import { fairNow } from '../../fair-clock.js'
 import { instance, ownPostgres, retryAfter, served } from './instance.js'
 
 await t.test('claims are made in Redis while it is there', async (t) => {
@@ -75,6 +76,21 @@ await t.test('a frozen Redis costs about three command timeouts, then nothing, a
   server.signal('SIGCONT')
   await served(one)
   for (const claim of claims) t.match(await one.store.claim(again(claim)), { state: 'completed' })
+})
+
+await t.test('what is given back while Redis hangs is free when it thaws, whether or not it had answered the claim', async (t) => {
+  const [server, postgres] = [await ownRedis(t), await ownPostgres(t)]
+  const one = await instance(t, server, postgres)
+  const [answered, unanswered] = [newClaim(), newClaim()]
+  await one.store.claim(answered)
+  server.signal('SIGSTOP')
+  t.teardown(() => { server.signal('SIGCONT') })
+  await one.store.claim(unanswered)
+  for (const claim of [answered, unanswered]) t.equal(await one.store.release(claim), true)
+  server.signal('SIGCONT')
+  await served(one)
+  for (const { id } of [answered, unanswered]) await until('Redis has nothing of it', async () => await one.redis.get(id) === null)
+  for (const claim of [answered, unanswered]) t.same(await one.store.claim(again(claim)), { state: 'claimed', recovered: false })
 })
 
 await t.test('many claims at once meet a frozen Redis together, not one after the other', async (t) => {
