@@ -45,9 +45,10 @@ export interface ServerOptions {
   release?: () => Promise<void>
 }
 
-function createApp (logger: FastifyServerOptions['logger']): FastifyInstance {
+function createApp (logger: FastifyServerOptions['logger'], trustProxy: string | undefined): FastifyInstance {
   const app = Fastify({
     logger,
+    trustProxy: trustProxy ?? false,
     bodyLimit: 65_536,
     routerOptions: { ignoreTrailingSlash: true },
     pluginTimeout: 0, // the default of 10 s would cut off the wait for a database, which has a deadline of its own
@@ -138,7 +139,7 @@ async function registerApi (app: FastifyInstance, config: CompleteConfig): Promi
  * @throws what makes a start impossible: a wrong password, an unknown database, a failed migration
  */
 export async function buildServer (config: CompleteConfig, options: ServerOptions = {}): Promise<FastifyInstance> {
-  const app = createApp(options.logger ?? { level: config.logLevel })
+  const app = createApp(options.logger ?? { level: config.logLevel }, config.trustProxy)
   const { release } = options
   if (release !== undefined) app.addHook('onClose', release)
   try {

@@ -44,7 +44,7 @@ const rules: Rules<MigrateOptions> = {
  * step of your deployment: of any number of processes one does it, in one transaction, and the others then find nothing to do. What was applied is kept in
  * the table holdfast_migrations. Nothing else of the database is touched. See README.md.
  * @returns the names of the migrations that were applied by this call, such as `locks/0001_locks`
- * @throws FST_MIGRATIONS_OPTION_INVALID; FST_MIGRATIONS_FAILED, when Postgres refused or could not be had: then nothing was made; the reason of `signal`
+ * @throws FST_MIGRATIONS_OPTION_INVALID; FST_MIGRATIONS_FAILED, when Postgres refused or could not be had; the reason of `signal`. It may be called again
  * @example
  * ```ts
  * import { migrate } from 'holdfast/migrations'

@@ -19,7 +19,7 @@ export const oneOf = (...values: string[]): Rule =>
   ({ expected: values.map((value) => `'${value}'`).join(' or '), accepts: (value) => typeof value === 'string' && values.includes(value) })
 export const matching = (pattern: RegExp, expected: string): Rule => ({ expected, accepts: (value) => typeof value === 'string' && pattern.test(value) })
 /** Where a plugin has its routes. */
-export const routePath = matching(/^\/[^\s?#]*$/, 'a path that begins with `/`')
+export const routePath = matching(/^(\/[^\s?#/]+)*$/, 'a path such as `/status`, or an empty text')
 /** Of Redis keys. */
 export const keyPrefix = matching(/^[\w:.-]{1,64}$/, 'a string of 1 to 64 letters, digits, `_`, `:`, `.` or `-`')
 /** Not one of another library, which has `duplicate` too. */

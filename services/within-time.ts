@@ -4,7 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 export async function withinTime (work: Promise<unknown>, ms: number): Promise<boolean> {
   const limit = new AbortController()
   const late = delay(Math.max(0, ms), false, { signal: limit.signal }).catch(() => false)
-  const isDone = await Promise.race([work.then(() => true), late])
-  limit.abort()
-  return isDone
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    limit.abort()
+  }
 }

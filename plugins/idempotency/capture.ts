@@ -109,7 +109,7 @@ function isCopied ({ route: { settings } }: Run, reply: FastifyReply): boolean {
 }
 
 /** Fastify answers 503 when `handlerTimeout` is over, but the handler runs on: giving the key back would let a second one start beside it. */
-function isTimedOut (request: FastifyRequest, { statusCode }: FastifyReply): boolean {
+export function isTimedOut (request: FastifyRequest, { statusCode }: FastifyReply): boolean {
   if (statusCode !== 503 || !request.routeOptions.handlerTimeout) return false
   const reason: unknown = request.signal.aborted ? request.signal.reason : null
   return typeof reason === 'object' && reason !== null && 'code' in reason && reason.code === 'FST_ERR_HANDLER_TIMEOUT'

@@ -150,7 +150,7 @@ export interface IdempotencyOptions extends IdempotencyRouteOptions {
    */
   rolloutPercent?: number | (() => number)
   /**
-   * How long a stop waits for handlers whose clients have gone, ms: no server waits for those. With holdfast/lifecycle registered before it is until shortly
+   * How long a stop waits for async handlers whose clients have gone, ms: no server waits for those. With holdfast/lifecycle registered before it is until shortly
    * before its deadline.
    * @default 20_000
    */

@@ -5,7 +5,7 @@ import type { Observer } from '../../services/idempotency/observer.js'
 import { createAdaptiveWindow, createFixedWindow } from '../../services/idempotency/windows.js'
 import type { Windows } from '../../services/idempotency/windows.js'
 import { askedFor } from './ask.js'
-import { captureUnsaid } from './capture.js'
+import { captureUnsaid, isTimedOut } from './capture.js'
 import { createClaimHook } from './claim.js'
 import { FST_IDEMPOTENCY_NOT_WIRED } from './errors.js'
 import { constraintsOf } from './identity.js'
@@ -15,7 +15,7 @@ import { createRollout } from './rollout.js'
 import { checkRouteConfig } from './rules.js'
 import { defaults, firesSettings, settingsOf } from './settings.js'
 import { watchRoutes } from '../seen-routes.js'
-import { kAsked, kRoute } from './types.js'
+import { kAsked, kRoute, kRun } from './types.js'
 import type { Hook, ProtectedRoute } from './types.js'
 
 export interface WireDeps {
@@ -53,11 +53,19 @@ export function wireRoutes (fastify: FastifyInstance, deps: WireDeps): void {
   })
 }
 
-/** Of what a handler leaves unsaid once its client has gone, Fastify tells no hook. */
+/** Of what a handler leaves unsaid once its client has gone, Fastify tells no hook, nor that one has ended after the 503 of `handlerTimeout`. */
 function watchEnd (handler: RouteHandlerMethod): RouteHandlerMethod {
   return function (request, reply) {
     const answer: unknown = handler.call(this, request, reply)
-    if (answer instanceof Promise) answer.then((value) => { if (value === undefined && reply.raw.destroyed) captureUnsaid(request, reply) }, () => {}) // Fastify answers with the error
+    const run = request[kRun]
+    if (!run || !(answer instanceof Promise)) return answer
+    const { attempt, route: { engine } } = run
+    engine.watch(attempt)
+    const end = (isSilent: boolean): void => { if ((isSilent && !run.settled) || isTimedOut(request, reply)) engine.unwatch(attempt) }
+    answer.then((value) => {
+      if (value === undefined && reply.raw.destroyed) captureUnsaid(request, reply)
+      end(value === undefined)
+    }, () => { end(false) }) // Fastify answers with the error
     return answer
   }
 }

@@ -35,7 +35,7 @@ declare module 'fastify' {
 
 /** Decorates `fastify.lifecycle`: the named phases of a start, and a stop that loses nothing and has a deadline. Register it first. See README.md. */
 const lifecycle: FastifyPluginAsync<LifecycleOptions> = async (fastify, given) => {
-  const options = checkOptions(given)
+  const options = checkOptions(given, fastify.initialConfig.pluginTimeout ?? 0)
   const log = fastify.log.child({ plugin: 'lifecycle' })
   const stop = createStop(options)
   const phases = createPhases({ stopping: stop.begun, log })

@@ -16,12 +16,16 @@ const rules: Rules<LifecycleOptions> = {
   metrics: registryRule
 }
 
-/** The options with their defaults. Throws FST_LIFECYCLE_OPTION_INVALID. */
-export function checkOptions (given: LifecycleOptions): ResolvedOptions {
+/**
+ * The options with their defaults. Throws FST_LIFECYCLE_OPTION_INVALID.
+ * @param pluginTimeout of Fastify, ms, which cuts off a preClose hook; 0 is none
+ */
+export function checkOptions (given: LifecycleOptions, pluginTimeout: number): ResolvedOptions {
   const problem = invalidOption(given, rules)
   if (problem !== null) throw new FST_LIFECYCLE_OPTION_INVALID(problem)
   const options = resolveOptions(given)
-  const { deadline, preStopDelay, abortGrace } = options
+  const { deadline, preStopDelay, abortGrace, signals } = options
+  if (!signals && pluginTimeout > 0 && preStopDelay >= pluginTimeout) throw new FST_LIFECYCLE_OPTION_INVALID(`option \`preStopDelay\` must be shorter than Fastify's \`pluginTimeout\` (${pluginTimeout} ms) without \`signals\`, got \`${preStopDelay}\` (number)`)
   if (preStopDelay + abortGrace < deadline) return options
   throw new FST_LIFECYCLE_OPTION_INVALID(`option \`deadline\` must be longer than \`preStopDelay\` and \`abortGrace\` together (${preStopDelay + abortGrace} ms), got \`${deadline}\` (number)`)
 }

@@ -77,6 +77,7 @@ function exitNow (): void {
 
 async function closeAndExit (fastify: FastifyInstance, { stop, sequence, log }: SignalsDeps, hasFailed: () => boolean): Promise<void> {
   let isClosed = true
+  process.exitCode = 1 // where a plugin waits for what never comes and nothing else keeps the process alive, it ends here
   try {
     await stop.begin()
     await fastify.close()

@@ -41,19 +41,28 @@ const states: Record<CircuitState, BreakerState> = {
   [CircuitState.Isolated]: 'open'
 }
 
-const kGivenUp = Symbol('holdfast.concurrency.givenUp')
+const kFailure = Symbol('holdfast.concurrency.failure')
 
-/** What the work threw after its caller had given up: it says nothing of what is called. */
-interface GivenUp {
-  [kGivenUp]: true
+/** What a call threw, with what is known of the call. */
+interface Failure {
+  [kFailure]: true
   error: unknown
+  /** Its caller had given up: the error says nothing of what is called. */
+  isGivenUp: boolean
+  /** It was the one call that is tried while the breaker is half open. */
+  isTrial: boolean
 }
 
-const isGivenUp = (value: unknown): value is GivenUp => typeof value === 'object' && value !== null && kGivenUp in value
+const isTold = (value: unknown): value is Failure => typeof value === 'object' && value !== null && kFailure in value
 
 export function createCircuitBreaker ({ name, threshold, halfOpenAfter, isFailure = () => true, onChange }: BreakerSettings): CircuitBreaker {
-  // A trial that was given up has proved nothing, and cockatiel takes for a success what is not counted: there it counts.
-  const counts = (error: unknown): boolean => isGivenUp(error) ? policy.state !== CircuitState.Closed : isFailure(error)
+  // A trial that was given up has proved nothing, and cockatiel takes for a success what is not counted: there it counts. What began before the breaker
+  // opened, and ends after that, says nothing of now.
+  const counts = (told: unknown): boolean => {
+    if (!isTold(told)) return isFailure(told)
+    const { error, isGivenUp, isTrial } = told
+    return isTrial ? isGivenUp || isFailure(error) : policy.state === CircuitState.Closed && !isGivenUp && isFailure(error)
+  }
   const policy = circuitBreaker(handleWhen(counts), { halfOpenAfter, breaker: new ConsecutiveBreaker(threshold) })
   if (onChange !== undefined) policy.onStateChange((state) => { onChange(states[state]) })
   let refusedUntil = 0
@@ -65,20 +74,22 @@ export function createCircuitBreaker ({ name, threshold, halfOpenAfter, isFailur
       checkOptions(options, { signal: abortSignal }, name)
       // cockatiel would have them wait for the trial, deaf to their signals, and then go all at once.
       if (policy.state === CircuitState.HalfOpen) throw refusal()
+      const isTrial = policy.state !== CircuitState.Closed
       let began = false
       const call = async () => {
         began = true
         try {
           return await runWithin(work, options, name)
         } catch (error) {
-          throw options.signal?.aborted === true ? { [kGivenUp]: true, error } satisfies GivenUp : error
+          const failure: Failure = { [kFailure]: true, error, isTrial, isGivenUp: options.signal?.aborted === true }
+          throw failure
         }
       }
       try {
         return await policy.execute(call)
       } catch (error) {
         if (!began) throw refusal()
-        throw isGivenUp(error) ? error.error : error
+        throw isTold(error) ? error.error : error
       }
     },
     state: () => states[policy.state]

@@ -1,9 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { CircuitBreaker } from './circuit-breaker.js'
 import type { Semaphore, SemaphoreRunOptions } from './semaphore.js'
+import { positive } from '../options.js'
+import { checkOptions, runRules, runWithin } from './work.js'
 import type { Work } from './work.js'
 
+/** Where no semaphore checks them, and knows how many slots there are. */
+const rules = { ...runRules, weight: positive('slots') }
+
 export interface GuardDeps {
+  /** How errors call it: `guard database`. */
+  name: string
   /** Null where there is none of this name; one of the two there is. */
   semaphore: Semaphore | null
   breaker: CircuitBreaker | null
@@ -23,11 +30,14 @@ interface Turn {
   open: boolean
 }
 
-export function createGuard ({ semaphore, breaker }: GuardDeps): Guard {
+export function createGuard ({ name, semaphore, breaker }: GuardDeps): Guard {
   const within = new AsyncLocalStorage<Turn>()
   return async (work, options = {}) => {
     const outer = within.getStore()
-    if (outer?.open === true) return await work(options.signal ?? outer.signal)
+    if (outer?.open === true) {
+      checkOptions(options, rules, name)
+      return await runWithin(work, { ...options, signal: options.signal ?? outer.signal }, name)
+    }
     // Work that is overdue is the failure of what it calls, work whose caller gave up is not: the breaker gets the caller's signal.
     const given = options.signal === undefined ? {} : { signal: options.signal }
     const guarded = (signal: AbortSignal) => {
@@ -41,8 +51,8 @@ export function createGuard ({ semaphore, breaker }: GuardDeps): Guard {
       }
       return breaker === null ? run() : breaker.run(run, given)
     }
-    return semaphore === null ? await guarded(options.signal ?? neverAborted) : await semaphore.run(guarded, options)
+    if (semaphore !== null) return await semaphore.run(guarded, options)
+    checkOptions(options, rules, name)
+    return await runWithin(guarded, options, name)
   }
 }
-
-const neverAborted = new AbortController().signal

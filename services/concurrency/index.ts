@@ -138,5 +138,5 @@ function breakersOf ({ breakers, log }: ConcurrencySettings): Map<string, Circui
 
 function guardsOf (semaphores: Map<string, Semaphore>, breakers: Map<string, CircuitBreaker>): Map<string, Guard> {
   const names = new Set([...semaphores.keys(), ...breakers.keys()])
-  return new Map([...names].map((name) => [name, createGuard({ semaphore: semaphores.get(name) ?? null, breaker: breakers.get(name) ?? null })]))
+  return new Map([...names].map((name) => [name, createGuard({ name: `guard ${name}`, semaphore: semaphores.get(name) ?? null, breaker: breakers.get(name) ?? null })]))
 }

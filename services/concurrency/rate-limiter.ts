@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { RateLimiterAbstract } from 'rate-limiter-flexible'
-import { between } from '../options.js'
+import { between, matching } from '../options.js'
 import { FST_CONCURRENCY_LIMITER_UNAVAILABLE, FST_CONCURRENCY_RATE_LIMITED } from './errors.js'
 import { createConsumer } from './redis-consumer.js'
 import { checkOptions } from './work.js'
@@ -44,7 +44,8 @@ export interface RateLimiter {
   /**
    * Takes points of the key's window. What was refused is not given back before the window ends.
    *
-   * @throws FST_CONCURRENCY_RATE_LIMITED with `retryAfter` in ms and the quota, FST_CONCURRENCY_LIMITER_UNAVAILABLE
+   * @throws FST_CONCURRENCY_RATE_LIMITED with `retryAfter` in ms and the quota, FST_CONCURRENCY_LIMITER_UNAVAILABLE,
+   * FST_CONCURRENCY_OPTION_INVALID for a key that is no string
    */
   consume: (key: string, points?: number) => Promise<Quota>
   limit: number
@@ -56,14 +57,14 @@ export type RateLimitedError = InstanceType<typeof FST_CONCURRENCY_RATE_LIMITED>
 
 export function createRateLimiter (settings: LimiterSettings): RateLimiter {
   const { name, points: limit, duration, onRejected } = settings
-  const rules = { points: between(1, limit, 'points') }
+  const rules = { key: matching(/^/, 'a string'), points: between(1, limit, 'points') }
   const ask = createAsk(settings)
   const quotaOf = ({ remainingPoints, msBeforeNext }: RateLimiterRes): Quota => ({ limit, remaining: remainingPoints, resetAfter: Math.max(0, msBeforeNext) })
   return {
     limit,
     duration,
     async consume (key, points = 1) {
-      checkOptions({ points }, rules, name) // NaN would pass for ever
+      checkOptions({ key: key ?? null, points }, rules, name) // NaN would pass for ever, and what is no text for an outage of Redis
       try {
         return quotaOf(await ask(key, points))
       } catch (error) {

@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis'
+import { answered } from '../redis/deadline.js'
 
 /**
  * Input: KEYS[1] the window of a key; ARGV[1] points; ARGV[2] length of a window, ms.
@@ -21,21 +22,10 @@ export interface Consumer {
 
 /**
  * Stands between rate-limiter-flexible and the application's client: it would define its script there, under a name that another user of the library on
- * the same client defines anew, and wait for as long as the client does.
+ * the same client defines anew, and wait for as long as the client does. Points that are taken too late all the same end with their window.
  */
 export function createConsumer (redis: Redis | Cluster, timeout: number): { client: Consumer, script: string } {
   redis.defineCommand('holdfastConsume', { numberOfKeys: 1, lua: script })
   const consuming = redis as unknown as WithConsume
-  return { client: { rlflxIncr: ([key, points, duration]) => within(timeout, consuming.holdfastConsume(key, points, duration)) }, script }
-}
-
-/** What comes later is not waited for: points that were taken all the same end with their window. */
-async function within<T> (ms: number, answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => { reject(new Error(`Redis did not answer within ${ms} ms`)) }, ms) })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
+  return { client: { rlflxIncr: ([key, points, duration]) => answered(consuming.holdfastConsume(key, points, duration), timeout) }, script }
 }

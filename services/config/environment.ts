@@ -22,6 +22,11 @@ const table = {
   },
   port: { name: 'PORT', ...integer(0, 65_535), default: 3001, description: 'TCP port to listen on; 0 takes a free one' },
   host: { name: 'HOST', ...host(), default: 'localhost', description: 'Address to listen on' },
+  trustProxy: {
+    name: 'TRUST_PROXY',
+    ...text('^[\\w:./]+(, ?[\\w:./]+)*$', 'addresses and networks with commas between them'),
+    description: 'Proxies whose `X-Forwarded-For` is believed: behind others all clients have one address, and share one `LOGIN_RATE_LIMIT`'
+  },
   logLevel: {
     name: 'LOG_LEVEL',
     ...oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

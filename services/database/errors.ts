@@ -29,7 +29,7 @@ function * causes (error: unknown): Generator<{ code?: unknown, message?: unknow
     if (typeof current !== 'object' || current === null) continue
     yield current
     const { cause, errors, meta } = current as { cause?: unknown, errors?: unknown, meta?: { driverAdapterError?: unknown } }
-    pending.push(cause, meta?.driverAdapterError, ...(Array.isArray(errors) ? errors : []))
+    pending.push(cause, meta, meta?.driverAdapterError, ...(Array.isArray(errors) ? errors : []))
   }
 }
 

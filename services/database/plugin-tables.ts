@@ -80,9 +80,10 @@ async function isFirst (query: Query): Promise<boolean> {
 
 async function applyMissing (query: Query, migrations: Migration[]): Promise<string[]> {
   const applied = await readApplied(query)
-  const missing = migrations.filter(({ name }) => !applied.has(name))
+  const missing = migrations.filter(({ name }) => applied?.has(name) !== true)
   if (missing.length === 0) return [] // a role that may not create anything has nothing to create
-  await query('CREATE TABLE IF NOT EXISTS holdfast_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP)', [])
+  // IF NOT EXISTS would look in one schema only, and begin anew in one that came before that of the tables meanwhile.
+  if (applied === null) await query('CREATE TABLE holdfast_migrations (name TEXT PRIMARY KEY, applied_at TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP)', [])
   for (const { name, script } of missing) {
     try {
       await query(script, [])
@@ -94,8 +95,9 @@ async function applyMissing (query: Query, migrations: Migration[]): Promise<str
   return missing.map(({ name }) => name)
 }
 
-async function readApplied (query: Query): Promise<Set<string>> {
+/** Null: the bookkeeping has yet to be made. */
+async function readApplied (query: Query): Promise<Set<string> | null> {
   const [table] = await query("SELECT to_regclass('holdfast_migrations') IS NOT NULL AS known", []) as Array<{ known: boolean }>
-  if (table?.known !== true) return new Set()
+  if (table?.known !== true) return null
   return new Set((await query('SELECT name FROM holdfast_migrations', []) as Array<{ name: string }>).map(({ name }) => name))
 }

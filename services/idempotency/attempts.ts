@@ -39,17 +39,25 @@ export interface Attempts {
   /** Takes it off the list, and tells those who wait for it. */
   end: (attempt: Attempt, ended: Ended) => void
   count: () => number
-  /** Resolves when there is none any more, or at the signal; with whether there is none. */
+  /** Its handler runs, and its end will be seen: `settled` waits for it. */
+  watch: (attempt: Attempt) => void
+  /** Its handler has ended, and nothing more will come of it. */
+  unwatch: (attempt: Attempt) => void
+  /** Resolves when all that are watched have ended, or at the signal; with whether they have. */
   settled: (signal?: AbortSignal) => Promise<boolean>
   close: () => Promise<void>
 }
 
 export function createAttempts ({ store, cache, log, observer, newToken = randomToken, now }: AttemptsOptions): Attempts {
   const attempts = new Map<string, Attempt>()
+  const watched = new Set<Attempt>()
   const events = new EventEmitter()
+  const unwatch = (attempt: Attempt): void => {
+    if (watched.delete(attempt) && watched.size === 0) events.emit('settled')
+  }
   const end = (attempt: Attempt, ended: Ended): void => {
     if (attempts.get(attempt.claim.id) === attempt) attempts.delete(attempt.claim.id)
-    if (attempts.size === 0) events.emit('settled')
+    unwatch(attempt)
     attempt.ending?.resolve(ended)
   }
   const lose = (attempt: Attempt): void => {
@@ -80,9 +88,11 @@ export function createAttempts ({ store, cache, log, observer, newToken = random
     release: (attempt) => release(endDeps, attempt),
     end,
     count: () => attempts.size,
+    watch (attempt) { if (attempts.get(attempt.claim.id) === attempt) watched.add(attempt) },
+    unwatch,
     async settled (signal) {
-      if (attempts.size > 0) await once(events, 'settled', { signal }).catch(() => {}) // nothing but the signal rejects it
-      return attempts.size === 0
+      if (watched.size > 0) await once(events, 'settled', { signal }).catch(() => {}) // nothing but the signal rejects it
+      return watched.size === 0
     },
     close () {
       heartbeat.close()

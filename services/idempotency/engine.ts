@@ -49,7 +49,8 @@ export interface IdempotencyEngine {
   waiters: () => number
   /** Before the server stops: nobody waits for another process any more, or begins to wait. Those who do get a conflict. */
   drain: () => void
-  /** Resolves when no attempt of this process is left, or at the signal; with whether none is. */
+  watch: Attempts['watch']
+  unwatch: Attempts['unwatch']
   settled: Attempts['settled']
   /** Ends all that runs by itself. The store stays its maker's to close. */
   close: () => Promise<void>
@@ -94,6 +95,8 @@ export function createEngine ({ store, log, cache: cacheOptions, maxWaiters, obs
     inFlight: () => attempts.count(),
     waiters: () => waiting.count(),
     drain: () => { waiting.close() },
+    watch: attempts.watch,
+    unwatch: attempts.unwatch,
     settled: attempts.settled,
     async close () {
       waiting.close()

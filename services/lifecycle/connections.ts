@@ -34,6 +34,7 @@ export function createConnections (server: Server, upgradeGrace: number): Connec
 
   return {
     enter (request, response) {
+      if (response.closed) return // its client went while an earlier hook waited: nothing tells so again
       requests.set(response, { request, since: performance.now() })
       response.once('close', () => { if (requests.delete(response) && requests.size === 0) allAnswered() })
     },

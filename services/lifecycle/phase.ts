@@ -61,6 +61,8 @@ export interface Phase {
   timeout: number | undefined
   probe: (() => Promise<unknown>) | undefined
   step: Step
+  /** Its step has succeeded: only then a probe says anything of it. */
+  hasRun: boolean
   /** Its first attempt, with all that it waits for. */
   first: Promise<void>
 }
@@ -81,7 +83,7 @@ export function createPhase (name: string, step: Step, options: PhaseOptions): P
   const problem = fn.accepts(step) ? invalidOption(options, rules) ?? delayProblem(options) : `the step must be a function, got ${show(step)}`
   if (problem !== null) throw new FST_LIFECYCLE_USAGE(`phase \`${name}\`: ${problem}`)
   const { optional = false, after = [], retry = {}, timeout = optional ? 30_000 : undefined, probe } = options
-  return { name, state: 'pending', optional, after, retry, timeout, probe, step, first: Promise.resolve() }
+  return { name, state: 'pending', optional, after, retry, timeout, probe, step, hasRun: false, first: Promise.resolve() }
 }
 
 function delayProblem ({ optional = false, retry }: PhaseOptions): string | null {

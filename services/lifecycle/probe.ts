@@ -2,8 +2,8 @@ import { withinTime } from '../within-time.js'
 import type { Phase, PhaseState } from './phase.js'
 
 /** The state of a phase that has a probe and has been tried: whether the probe resolves within `timeout` ms. Null: it is as it was. */
-export async function probed ({ state, optional, probe }: Phase, timeout: number): Promise<PhaseState | null> {
-  if (probe === undefined || state === 'pending' || state === 'running') return null
+export async function probed ({ hasRun, optional, probe }: Phase, timeout: number): Promise<PhaseState | null> {
+  if (probe === undefined || !hasRun) return null
   const answered = await withinTime((async () => await probe())(), timeout).catch(() => false)
   return answered ? 'ready' : optional ? 'degraded' : 'failed'
 }

@@ -20,6 +20,7 @@ export async function runPhase (phase: Phase, deps: RunDeps): Promise<void> {
 async function tryRequired (phase: Phase, { stopping, log }: RunDeps): Promise<void> {
   try {
     await attempt(phase.step, { ...phase, stopping })
+    phase.hasRun = true
     phase.state = 'ready'
   } catch (error) {
     phase.state = 'failed'
@@ -47,6 +48,7 @@ function tryOptional (phase: Phase, deps: RunDeps): Promise<void> {
 async function tryOnce (phase: Phase, number: number, { stopping, log }: RunDeps): Promise<void> {
   try {
     await attempt(phase.step, { ...phase, stopping })
+    phase.hasRun = true
     phase.state = 'ready'
     if (number > 1) log.info({ phase: phase.name, attempt: number }, 'optional phase is ready at last')
   } catch (error) {

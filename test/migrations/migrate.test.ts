@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type pg from 'pg'
@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import { migrate } from '../../migrations/index.js'
 import { migratePluginTables, pluginTables } from '../../services/database/plugin-tables.js'
 import { silentLog as log } from '../../services/log.js'
+import { packageRoot } from '../../services/package-root.js'
 import { openPool, testDatabase, testPool, until } from '../helper.js'
 import { urlOf } from '../services/locks/postgres/helper.js'
 import { startPgbouncer } from '../services/locks/postgres/pgbouncer.js'
@@ -114,6 +115,24 @@ await t.test('another process is waited for, until the deadline or the signal', 
   barrier.release()
   t.strictSame(await slow, ['locks/0001_slow'])
   t.strictSame(await migrate({ postgres: pool }), first)
+})
+
+await t.test('Prisma is told that they are not its own, here and in README.md', async (t) => {
+  for (const file of ['prisma.config.ts', 'migrations/README.md']) {
+    const text = await readFile(join(packageRoot(), file), 'utf8')
+    const [, list = ''] = /external: \[(.*)\]/.exec(text) ?? []
+    t.strictSame(list.split(', '), pluginTables.map((table) => `'public.${table}'`), file)
+  }
+})
+
+await t.test('the bookkeeping is found in whatever schema of the path it is, and nothing is begun anew', async (t) => {
+  const pool = await emptyPool(t)
+  await migrate({ postgres: pool, plugins: ['idempotency'] })
+  await pool.query('CREATE SCHEMA app')
+  const later = openPool(t, Object.assign(new URL(urlOf(pool)), { search: 'options=-c search_path=app,public' }).href, 1)
+  t.strictSame(await migrate({ postgres: later }), ['locks/0001_locks', 'scheduler/0001_scheduler'])
+  t.strictSame(await migrate({ postgres: later }), [])
+  t.strictSame((await later.query("SELECT to_regclass('app.holdfast_migrations') AS own, to_regclass('app.idempotency_records') AS records")).rows, [{ own: null, records: null }])
 })
 
 await t.test('options are validated', async (t) => {

@@ -8,8 +8,9 @@ for (const [code, plugin] of [['FST_HEALTH_OPTION_INVALID', health], ['FST_METRI
     const refused = async (options: object, message: string): Promise<void> => {
       await t.rejects(async () => { await Fastify().register(plugin, options) }, { code, message })
     }
-    await refused({ path: 'status' }, "option `path` must be a path that begins with `/`, got 'status' (string)")
-    await refused({ path: true }, 'option `path` must be a path that begins with `/`, got `true` (boolean)')
+    await refused({ path: 'status' }, "option `path` must be a path such as `/status`, or an empty text, got 'status' (string)")
+    await refused({ path: '/' }, "option `path` must be a path such as `/status`, or an empty text, got '/' (string)")
+    await refused({ path: true }, 'option `path` must be a path such as `/status`, or an empty text, got `true` (boolean)')
     await refused({ url: '/status' }, 'option `url` is not known, expected one of path')
   })
 

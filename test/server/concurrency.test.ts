@@ -26,6 +26,18 @@ await t.test('the named instances are there', async (t) => {
   t.strictSame(concurrency.breakers(), { database: 'closed' })
 })
 
+await t.test('attempts to log in count by the address that a proxy names, where that is trusted', async (t) => {
+  for (const [changes, expected] of [[{}, [401, 429]], [{ TRUST_PROXY: '127.0.0.1, 10.0.0.0/8' }, [401, 401]]] as Array<[Record<string, string>, number[]]>) {
+    const app = await build(t, { LOGIN_RATE_LIMIT: '1', ...changes })
+    const statuses: number[] = []
+    for (const address of ['192.0.2.1', '192.0.2.2']) {
+      const { statusCode } = await app.inject({ method: 'POST', url: '/api/auth/login', headers: { 'x-forwarded-for': address }, payload: { email: 'nobody@example.com', password: 'TestPassword123!' } })
+      statuses.push(statusCode)
+    }
+    t.strictSame(statuses, expected)
+  }
+})
+
 await t.test('all that Prisma asks of the pool waits at the semaphore, and what is in a transaction has its slot', async (t) => {
   const app = await build(t, { DATABASE_POOL_SIZE: '2' })
   const { prisma, pg: pool, concurrency } = app

@@ -12,6 +12,8 @@ export interface DeciderDeps {
   tier: Tier
   recall: Recall
   inFlight: InFlight
+  /** Claims that Redis was asked for and has not answered: it may execute them later. */
+  unanswered: WeakSet<Claim>
   /** Gives a claim back where it is held. */
   release: (claim: Claim) => Promise<boolean>
   log: Log
@@ -27,10 +29,10 @@ export interface Decider {
 const maxTries = 3
 
 export function createDecider (deps: DeciderDeps): Decider {
-  const { link, postgres, tier, inFlight, release, log } = deps
+  const { link, postgres, tier, inFlight, unanswered, release, log } = deps
   /** The request does not run under this claim: a retry must not wait for its lease. */
   const giveBack = async (claim: Claim): Promise<void> => {
-    if (inFlight.find(claim) === undefined) return
+    if (inFlight.find(claim) === undefined && !unanswered.has(claim)) return
     await release(claim).catch((err: unknown) => { log.warn({ err }, 'a claim could not be given back: it ends with its lease') })
   }
 
@@ -78,10 +80,16 @@ async function ask<T> ({ tier }: DeciderDeps, call: () => Promise<T>): Promise<T
   }
 }
 
+async function claimThere (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
+  const result = await ask(deps, () => deps.link.claim(claim))
+  if (result === again) deps.unanswered.add(claim)
+  return result
+}
+
 /** A new key is taken for new when Postgres, where it may know better, has nothing of it either. */
 async function claimInRedis (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
-  const { link, recall, inFlight, tier } = deps
-  const result = await ask(deps, () => link.claim(claim))
+  const { recall, inFlight, tier } = deps
+  const result = await claimThere(deps, claim)
   if (result === again) return again
   if (result.state === 'claimed') inFlight.add(claim, 'inRedis')
   else if (result.state !== 'running') return result
@@ -103,10 +111,10 @@ async function claimInPostgres ({ postgres, inFlight }: DeciderDeps, claim: Clai
  * or never saw the outage, in Redis.
  */
 async function claimInBoth (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
-  const { link, inFlight } = deps
+  const { inFlight } = deps
   const first = await claimInPostgres(deps, claim)
   if (first.state !== 'claimed') return first
-  const second = await ask(deps, () => link.claim(claim))
+  const second = await claimThere(deps, claim)
   if (second === again || second.state !== 'claimed') return second
   inFlight.add(claim, 'inRedis')
   return first.recovered ? first : second

@@ -49,8 +49,9 @@ export async function openFailoverStore ({ redis, postgres, log, observer = noOb
     await Promise.all([settler.repay(), ...inFlight.all().filter(({ inRedis }) => inRedis).map(({ claim }) => link.claim(claim))])
   }
   const tier = createTier({ link, recall, handOver, reassert, busy: () => inFlight.all().length > 0, log, observer, timings: { ...defaultTimings, ...timings } })
-  const settler = createSettler({ link, postgres, tier, inFlight, mirror, log })
-  const decider = createDecider({ link, postgres, tier, recall, inFlight, release: settler.release, log })
+  const unanswered = new WeakSet<Claim>()
+  const settler = createSettler({ link, postgres, tier, inFlight, unanswered, mirror, log })
+  const decider = createDecider({ link, postgres, tier, recall, inFlight, unanswered, release: settler.release, log })
   await tier.open()
 
   const subscribe: RedisLink['subscribe'] = (id, wake) => link.subscribe(id, wake).catch(() => () => {}) // looking now and then is enough

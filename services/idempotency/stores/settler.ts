@@ -22,11 +22,13 @@ export interface SettlerDeps {
   postgres: PostgresStore
   tier: Tier
   inFlight: InFlight
+  /** Claims that Redis was asked for and has not answered: it may execute them later. */
+  unanswered: WeakSet<Claim>
   mirror: Mirror
   log: Log
 }
 
-/** Released while Redis was away, at most: the oldest end with their leases. */
+/** Released while Redis was away, at most. Those before them end with their leases, as claims of a crash do. */
 const maxDebts = 10_000
 
 type Where = Pick<Held, 'claim' | 'inRedis' | 'inPostgres'>
@@ -60,7 +62,7 @@ export function createSettler (deps: SettlerDeps): Settler {
       inFlight.remove(claim)
       const free: readonly unknown[] = isOurs ? ['held', 'missing'] : ['held']
       const released = await Promise.all([
-        releaseInRedis(deps, debts, { ...held, claim }).then((found) => free.includes(found)),
+        releaseInRedis(deps, debts, { ...held, claim }).then((found) => held.inRedis && free.includes(found)),
         held.inPostgres && postgres.release(claim)
       ])
       return released.includes(true)
@@ -69,11 +71,11 @@ export function createSettler (deps: SettlerDeps): Settler {
   }
 }
 
-/** What Redis answers, or null. Until it does we owe it: also where it has not answered the claim, which may lie in its socket. */
+/** What Redis answers, or null. Until it does we owe it. */
 async function releaseInRedis (deps: SettlerDeps, debts: Set<Claim>, { claim, inRedis }: Where): Promise<unknown> {
-  if (!inRedis && deps.tier.mode() !== 'postgres') return null
+  if (!inRedis && !deps.unanswered.has(claim)) return null
   owe(debts, claim)
-  const found = inRedis ? await viaRedis(deps, () => deps.link.release(claim)) : null
+  const found = await viaRedis(deps, () => deps.link.release(claim))
   if (found !== null) debts.delete(claim)
   return found
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import Fastify from 'fastify'
 import t from 'tap'
 import concurrency from '../../../plugins/concurrency/index.js'
@@ -56,6 +57,20 @@ await t.test('a guard within a guard has its slot already, and work that is over
   }
   await t.rejects(concurrency.guard('database', overdue, { maxExecution: 1 }), { code: 'FST_CONCURRENCY_OVERDUE' })
   t.equal(concurrency.breaker('database').state(), 'open')
+})
+
+await t.test('a guard without a semaphore, and one within another, have the options of runs too', async (t) => {
+  const { app: { concurrency: { guard } } } = await build(t, { semaphores: { both: 1 }, breakers: { alone: { threshold: 5, halfOpenAfter: 60_000 } } })
+  const overdue = async (signal: AbortSignal): Promise<void> => {
+    await once(signal, 'abort')
+    signal.throwIfAborted()
+  }
+  await t.rejects(guard('alone', overdue, { maxExecution: 20 }), { code: 'FST_CONCURRENCY_OVERDUE' })
+  await t.rejects(guard('both', () => guard('both', overdue, { maxExecution: 20 })), { code: 'FST_CONCURRENCY_OVERDUE' })
+  for (const wrong of [{ maxExecuton: 20 }, { timeout: 'x' }] as object[]) {
+    await t.rejects(guard('alone', () => t.fail('it ran'), wrong), { code: 'FST_CONCURRENCY_OPTION_INVALID', message: /^guard alone: / })
+    await t.rejects(guard('both', () => guard('both', () => t.fail('it ran'), wrong)), { code: 'FST_CONCURRENCY_OPTION_INVALID' })
+  }
 })
 
 await t.test('what outlives the work of a guard has no slot any more', async (t) => {

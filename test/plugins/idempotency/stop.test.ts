@@ -18,10 +18,14 @@ interface Running {
   logged: string[]
 }
 
+function logging (): { app: FastifyInstance, logged: string[] } {
+  const logged: string[] = []
+  return { app: Fastify({ logger: { level: 'warn', stream: { write (line: string) { logged.push((JSON.parse(line) as { msg: string }).msg) } } } }), logged }
+}
+
 /** An application in which a handler runs whose client has gone. */
 async function deserted (t: Test, options: { closeTimeout?: number } = {}, deadline: number | null = null): Promise<Running> {
-  const logged: string[] = []
-  const app = Fastify({ logger: { level: 'warn', stream: { write (line: string) { logged.push((JSON.parse(line) as { msg: string }).msg) } } } })
+  const { app, logged } = logging()
   if (deadline !== null) await app.register(lifecycle, { deadline })
   const [store, entered, handled] = [createMemoryStore(), gate(), gate()]
   t.teardown(() => { handled.open() })
@@ -81,4 +85,22 @@ await t.test('a stop with nothing in flight does not wait', async (t) => {
   app.post('/', () => 'done')
   t.equal((await post(app, '/')).body, 'done')
   await app.close()
+})
+
+await t.test('nor for a handler whose end was hidden by its 503 of handlerTimeout, once it has ended', async (t) => {
+  const { app, logged } = logging()
+  await app.register(idempotency, { store: 'memory', principal, closeTimeout: 10_000 })
+  const handled = gate()
+  app.post('/', { handlerTimeout: 50 }, async () => {
+    await handled.opened
+    return 'late'
+  })
+  t.equal((await post(app, '/')).statusCode, 503)
+  let isClosed = false
+  const closing = app.close().then(() => { isClosed = true })
+  for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate)
+  t.equal(isClosed, false, 'it waits while it runs')
+  handled.open()
+  await closing
+  t.notOk(logged.includes('protected requests were still running when the server stopped'))
 })

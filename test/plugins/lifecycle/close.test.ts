@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
+import Fastify from 'fastify'
 import t from 'tap'
+import lifecycle from '../../../plugins/lifecycle/index.js'
 import { fairNow } from '../../fair-clock.js'
 import { gate, until } from '../../helper.js'
 import { build, connectTo, listen } from './helper.js'
@@ -116,4 +118,26 @@ await t.test('where nobody handles upgrades such a request is answered as before
   app.get('/', async () => 'plain')
   const socket = await connectTo(t, await listen(app), 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n')
   t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200 OK[^]*plain$/)
+})
+
+await t.test('a request whose client went before it was seen is not waited for', async (t) => {
+  const app = Fastify({ return503OnClosing: false })
+  const [entered, goOn] = [gate(), gate()]
+  app.addHook('onRequest', async (_request, reply) => {
+    const closed = once(reply.raw, 'close')
+    entered.open()
+    await closed
+    await goOn.opened
+  })
+  await app.register(lifecycle, { deadline: 60_000 })
+  const handled = gate()
+  app.get('/', async () => { handled.open() })
+  const socket = await connectTo(t, await listen(app), 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await entered.opened
+  socket.destroy()
+  goOn.open()
+  await handled.opened
+  const start = performance.now()
+  await app.close()
+  t.ok(performance.now() - start < 30_000, 'far below the deadline')
 })

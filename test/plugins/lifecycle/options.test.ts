@@ -1,4 +1,5 @@
 import t from 'tap'
+import { checkOptions } from '../../../plugins/lifecycle/rules.js'
 import { build } from './helper.js'
 
 await t.test('wrong options fail the boot', async (t) => {
@@ -18,4 +19,11 @@ await t.test('one application of a process has the signals, until it is closed',
   t.equal(process.listenerCount('SIGTERM'), before)
   t.equal(process.listenerCount('uncaughtException'), 0)
   await (await build(t, { signals: true })).close()
+})
+
+await t.test('a delay that Fastify would cut off is refused, unless signals stop the server', async (t) => {
+  const refusal = { code: 'FST_LIFECYCLE_OPTION_INVALID', message: 'option `preStopDelay` must be shorter than Fastify\'s `pluginTimeout` (10000 ms) without `signals`, got `10000` (number)' }
+  await t.rejects(build(t, { preStopDelay: 10_000 }), refusal)
+  t.match(checkOptions({ preStopDelay: 10_000, signals: true }, 10_000), { preStopDelay: 10_000 })
+  t.match(checkOptions({ preStopDelay: 10_000 }, 0), { preStopDelay: 10_000 })
 })

@@ -79,3 +79,21 @@ await t.test('an open breaker inside of the work is the failure of that work, no
   await t.rejects(outer.run(() => inner.run(down)), { code: 'FST_CONCURRENCY_CIRCUIT_OPEN', message: /breaker test/ })
   t.equal(outer.state(), 'open')
 })
+
+await t.test('a call that began before the breaker opened, and ends while one is tried, changes nothing', async (t) => {
+  for (const isGivenUp of [false, true]) {
+    const { breaker, tried } = create()
+    const [late, finish, caller] = [gate(), gate(), new AbortController()]
+    const old = breaker.run(async () => { await late.opened; return down() }, isGivenUp ? { signal: caller.signal } : {})
+    await t.rejects(breaker.run(down), { message: 'down' })
+    const trial = tried(() => finish.opened.then(() => 'up'))
+    await until('it is half open', () => breaker.state() === 'half-open')
+    if (isGivenUp) caller.abort()
+    late.open()
+    await t.rejects(old, { message: 'down' })
+    t.equal(breaker.state(), 'half-open')
+    finish.open()
+    t.equal(await trial, 'up')
+    t.equal(breaker.state(), 'closed')
+  }
+})

@@ -89,3 +89,10 @@ await t.test('a Redis that does not answer is waited for no longer than storeTim
   await blocked
   await until('it counts in Redis again', async () => { await limiter.consume('b').catch(() => null); return told.includes('back') })
 })
+
+await t.test('a key that is no text is refused, and not taken for an outage of Redis', async (t) => {
+  const states: unknown[] = []
+  const limiter = create({ redis: testRedis(t), prefix: testPrefix(), onStoreState: (state) => states.push(state) })
+  for (const key of [undefined, null, 7]) await t.rejects(limiter.consume(key as unknown as string), { code: 'FST_CONCURRENCY_OPTION_INVALID', message: /^limiter test: option `key` must be a string, got / })
+  t.strictSame(states, [])
+})

@@ -19,6 +19,7 @@ await t.test('an empty environment gives the defaults', async (t) => {
     env: 'development',
     port: 3001,
     host: 'localhost',
+    trustProxy: undefined,
     logLevel: 'info',
     databaseUrl: undefined,
     databaseDirectUrl: undefined,
@@ -48,6 +49,7 @@ await t.test('a complete environment is read into the types of Config', async (t
     NODE_ENV: 'production',
     PORT: '0',
     HOST: '::1',
+    TRUST_PROXY: 'loopback, 10.0.0.0/8,fd00::/8',
     LOG_LEVEL: 'silent',
     DATABASE_DIRECT_URL: 'postgres://direct/app',
     DATABASE_POOL_SIZE: '1000',
@@ -72,7 +74,7 @@ await t.test('a complete environment is read into the types of Config', async (t
   t.equal(isLoose, false)
   t.strictSame([port, databaseUrl], [0, complete.DATABASE_URL])
   t.strictSame(Object.values(config), [
-    'production', 0, '::1', 'silent', complete.DATABASE_URL, 'postgres://direct/app', complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 1_000_000, 600_000, false, false, 0, 1_000, 0, false,
+    'production', 0, '::1', 'loopback, 10.0.0.0/8,fd00::/8', 'silent', complete.DATABASE_URL, 'postgres://direct/app', complete.REDIS_URL, 1_000, 1, secret, 60, 10_000, 1_000_000, 600_000, false, false, 0, 1_000, 0, false,
     secret, 'a:b_c-9', '/var/lib/hold fast'
   ])
 })

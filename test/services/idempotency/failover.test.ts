@@ -78,19 +78,24 @@ await t.test('a frozen Redis costs about three command timeouts, then nothing, a
   for (const claim of claims) t.match(await one.store.claim(again(claim)), { state: 'completed' })
 })
 
-await t.test('what is given back while Redis hangs is free when it thaws, whether or not it had answered the claim', async (t) => {
+await t.test('what is given back while Redis hangs, or was claimed then, is free when it thaws, whether or not it had answered the claim', async (t) => {
   const [server, postgres] = [await ownRedis(t), await ownPostgres(t)]
   const one = await instance(t, server, postgres)
-  const [answered, unanswered] = [newClaim(), newClaim()]
+  const [answered, unanswered, late, failed] = [newClaim(), newClaim(), newClaim(), newClaim()]
   await one.store.claim(answered)
   server.signal('SIGSTOP')
   t.teardown(() => { server.signal('SIGCONT') })
-  await one.store.claim(unanswered)
-  for (const claim of [answered, unanswered]) t.equal(await one.store.release(claim), true)
+  const claim = postgres.claim
+  postgres.claim = (wanted) => wanted === failed ? Promise.reject(new Error('Postgres is away too')) : claim(wanted)
+  const failing = t.rejects(one.store.claim(failed), { message: 'Postgres is away too' })
+  await Promise.all([unanswered, late].map((wanted) => one.store.claim(wanted)))
+  await failing
+  for (const wanted of [answered, unanswered]) t.equal(await one.store.release(wanted), true)
   server.signal('SIGCONT')
   await served(one)
-  for (const { id } of [answered, unanswered]) await until('Redis has nothing of it', async () => await one.redis.get(id) === null)
-  for (const claim of [answered, unanswered]) t.same(await one.store.claim(again(claim)), { state: 'claimed', recovered: false })
+  t.equal(await one.store.release(late), true)
+  for (const { id } of [answered, unanswered, late, failed]) await until('Redis has nothing of it', async () => await one.redis.get(id) === null)
+  for (const wanted of [answered, unanswered, late, failed]) t.same(await one.store.claim(again(wanted)), { state: 'claimed', recovered: false })
 })
 
 await t.test('many claims at once meet a frozen Redis together, not one after the other', async (t) => {

@@ -163,3 +163,11 @@ await t.test('mistakes are named', async (t) => {
   stop()
   for (const phase of waiting) await t.rejects(phase, { code: 'FST_LIFECYCLE_STOPPING' })
 })
+
+await t.test('a probe that answers makes no phase ready whose step has failed', async (t) => {
+  const { phases } = testPhases(t)
+  const probe = async (): Promise<void> => {}
+  await phases.phase('redis', fail, { optional: true, retry: false, probe })
+  await t.rejects(phases.phase('database', fail, { probe }), { message: 'no' })
+  t.strictSame(await states(phases), { redis: 'degraded', database: 'failed' })
+})
