@@ -63,7 +63,8 @@ export function createRetry ({ closing, random = Math.random }: RetryDeps): Retr
     const signals = options.signal === undefined ? [closing] : [closing, options.signal]
     let failure: unknown
     for (let attempt = 1; ; attempt++) {
-      checkSignals(closing, options.signal, failure)
+      if (attempt > 1 && closing.aborted) throw Object.assign(new FST_CONCURRENCY_CLOSED('retry'), { cause: failure })
+      if (options.signal?.aborted === true) throw abortedError('retry', options.signal)
       try {
         return await run({ attempt, signal: options.signal ?? neverAborted })
       } catch (error) {
@@ -76,9 +77,3 @@ export function createRetry ({ closing, random = Math.random }: RetryDeps): Retr
 }
 
 const neverAborted = new AbortController().signal
-
-/** Where the server closes after a failure, that is the cause. */
-function checkSignals (closing: AbortSignal, signal: AbortSignal | undefined, failure: unknown): void {
-  if (closing.aborted) throw Object.assign(new FST_CONCURRENCY_CLOSED('retry'), failure === undefined ? {} : { cause: failure })
-  if (signal?.aborted === true) throw abortedError('retry', signal)
-}

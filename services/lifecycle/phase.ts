@@ -48,7 +48,7 @@ export interface PhaseOptions {
    * @default 30_000 where it is optional, else none
    */
   timeout?: number
-  /** Asked again by every report once the phase has run: rejects while the phase's subject cannot be had. */
+  /** Asked again by every report once the step has succeeded: rejects while the phase's subject cannot be had. */
   probe?: () => Promise<unknown>
 }
 

@@ -53,7 +53,7 @@ await t.test('a signal cuts the delay at once and begins no further run', { time
   t.equal(runs, 1)
 })
 
-await t.test('closing cuts the delay, leaves a run to end and begins none', { timeout: 5_000 }, async (t) => {
+await t.test('closing cuts the delay, leaves a run to end and begins no second one', { timeout: 5_000 }, async (t) => {
   const [closing, failed, finish] = [new AbortController(), gate(), gate()]
   const slow = createRetry({ closing: closing.signal, random: () => 1 })
   const waiting = slow(() => { setImmediate(failed.open); throw new Error('down') }, { minDelay: 60_000, maxDelay: 60_000 })
@@ -61,7 +61,8 @@ await t.test('closing cuts the delay, leaves a run to end and begins none', { ti
   await failed.opened
   closing.abort()
   await t.rejects(waiting, { code: 'FST_CONCURRENCY_CLOSED', cause: { message: 'down' } })
-  await t.rejects(slow(() => 'ran'), { code: 'FST_CONCURRENCY_CLOSED' })
+  t.equal(await slow(() => 'ran'), 'ran', 'of a request that was accepted')
+  await t.rejects(slow(() => { throw new Error('again') }), { code: 'FST_CONCURRENCY_CLOSED', cause: { message: 'again' } })
   finish.open()
   t.equal(await running, 'ended')
 })
