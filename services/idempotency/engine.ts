@@ -34,7 +34,7 @@ export interface Question {
   gone?: (() => AbortSignal) | undefined
 }
 
-export interface IdempotencyEngine {
+export interface IdempotencyEngine extends Pick<Attempts, 'watch' | 'unwatch' | 'settled'> {
   /** What this process knows of a key without asking the store. */
   recall: (id: string, fingerprint: string) => Decision | null
   /** Throws what the store throws. */
@@ -49,9 +49,6 @@ export interface IdempotencyEngine {
   waiters: () => number
   /** Before the server stops: nobody waits for another process any more, or begins to wait. Those who do get a conflict. */
   drain: () => void
-  watch: Attempts['watch']
-  unwatch: Attempts['unwatch']
-  settled: Attempts['settled']
   /** Ends all that runs by itself. The store stays its maker's to close. */
   close: () => Promise<void>
 }
