@@ -41,11 +41,8 @@ const states: Record<CircuitState, BreakerState> = {
   [CircuitState.Isolated]: 'open'
 }
 
-const kFailure = Symbol('holdfast.concurrency.failure')
-
-/** What a call threw, with what is known of the call. */
+/** All that a call throws, with what is known of the call. */
 interface Failure {
-  [kFailure]: true
   error: unknown
   /** Its caller had given up: the error says nothing of what is called. */
   isGivenUp: boolean
@@ -53,17 +50,12 @@ interface Failure {
   isTrial: boolean
 }
 
-const isTold = (value: unknown): value is Failure => typeof value === 'object' && value !== null && kFailure in value
-
 export function createCircuitBreaker ({ name, threshold, halfOpenAfter, isFailure = () => true, onChange }: BreakerSettings): CircuitBreaker {
   // A trial that was given up has proved nothing, and cockatiel takes for a success what is not counted: there it counts. What began before the breaker
   // opened, and ends after that, says nothing of now.
-  const counts = (told: unknown): boolean => {
-    if (!isTold(told)) return isFailure(told)
-    const { error, isGivenUp, isTrial } = told
-    return isTrial ? isGivenUp || isFailure(error) : policy.state === CircuitState.Closed && !isGivenUp && isFailure(error)
-  }
-  const policy = circuitBreaker(handleWhen(counts), { halfOpenAfter, breaker: new ConsecutiveBreaker(threshold) })
+  const counts = ({ error, isGivenUp, isTrial }: Failure): boolean =>
+    isTrial ? isGivenUp || isFailure(error) : policy.state === CircuitState.Closed && !isGivenUp && isFailure(error)
+  const policy = circuitBreaker(handleWhen((thrown: unknown) => counts(thrown as Failure)), { halfOpenAfter, breaker: new ConsecutiveBreaker(threshold) })
   if (onChange !== undefined) policy.onStateChange((state) => { onChange(states[state]) })
   let refusedUntil = 0
   policy.onBreak(() => { refusedUntil = performance.now() + halfOpenAfter })
@@ -81,15 +73,14 @@ export function createCircuitBreaker ({ name, threshold, halfOpenAfter, isFailur
         try {
           return await runWithin(work, options, name)
         } catch (error) {
-          const failure: Failure = { [kFailure]: true, error, isTrial, isGivenUp: options.signal?.aborted === true }
+          const failure: Failure = { error, isTrial, isGivenUp: options.signal?.aborted === true }
           throw failure
         }
       }
       try {
         return await policy.execute(call)
-      } catch (error) {
-        if (!began) throw refusal()
-        throw isTold(error) ? error.error : error
+      } catch (thrown) {
+        throw began ? (thrown as Failure).error : refusal()
       }
     },
     state: () => states[policy.state]

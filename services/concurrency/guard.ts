@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { positive } from '../options.js'
 import type { CircuitBreaker } from './circuit-breaker.js'
 import type { Semaphore, SemaphoreRunOptions } from './semaphore.js'
-import { positive } from '../options.js'
 import { checkOptions, runRules, runWithin } from './work.js'
 import type { Work } from './work.js'
 
@@ -32,12 +32,13 @@ interface Turn {
 
 export function createGuard ({ name, semaphore, breaker }: GuardDeps): Guard {
   const within = new AsyncLocalStorage<Turn>()
+  const runAlone: Guard = async (work, options = {}) => {
+    checkOptions(options, rules, name)
+    return await runWithin(work, options, name)
+  }
   return async (work, options = {}) => {
     const outer = within.getStore()
-    if (outer?.open === true) {
-      checkOptions(options, rules, name)
-      return await runWithin(work, { ...options, signal: options.signal ?? outer.signal }, name)
-    }
+    if (outer?.open === true) return await runAlone(work, { ...options, signal: options.signal ?? outer.signal })
     // Work that is overdue is the failure of what it calls, work whose caller gave up is not: the breaker gets the caller's signal.
     const given = options.signal === undefined ? {} : { signal: options.signal }
     const guarded = (signal: AbortSignal) => {
@@ -51,8 +52,6 @@ export function createGuard ({ name, semaphore, breaker }: GuardDeps): Guard {
       }
       return breaker === null ? run() : breaker.run(run, given)
     }
-    if (semaphore !== null) return await semaphore.run(guarded, options)
-    checkOptions(options, rules, name)
-    return await runWithin(guarded, options, name)
+    return await (semaphore?.run ?? runAlone)(guarded, options)
   }
 }

@@ -43,7 +43,7 @@ interface Migration {
 export async function migratePluginTables ({ postgres, plugins = migratedPlugins, directory = join(packageRoot(), 'migrations'), ...settings }: PluginTablesOptions): Promise<string[]> {
   const migrations = await readMigrations(directory, new Set(plugins))
   if (typeof postgres !== 'string') return await migrateOn(postgres, migrations, settings)
-  const pool = createPool({ url: postgres, size: 1, queryTimeout: 0, log: settings.log })
+  const pool = createPool({ url: postgres, size: 1, queryTimeout: 0, log: settings.log }) // a migration of a large table takes longer than any query may
   try {
     return await migrateOn(pool, migrations, settings)
   } finally {

@@ -52,8 +52,7 @@ await t.test('SIGKILL during a clean-up leaves no lock, and another process fini
   const foreign = 'SELECT FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid <> pg_backend_pid()'
   const { rows } = await pool.query(`${foreign} AND locktype = 'advisory'`)
   t.equal(rows.length, 0)
-  // Not at once: Postgres ends the batch in progress, and has its locks until then, before it sees that the client is gone.
-  await until('nobody has any lock', async () => (await pool.query(foreign)).rows.length === 0)
+  await until('nobody has any lock', async () => (await pool.query(foreign)).rows.length === 0) // not at once: Postgres ends the batch in progress before it sees that the client is gone
   await pool.query("UPDATE scheduler_runs SET lease_until = now() WHERE state = 'running'") // 30 s later
   await spawnServer(t, env)
   await until('only the live record is left', async () => await left() === 1, 60_000)

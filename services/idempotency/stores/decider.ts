@@ -80,7 +80,8 @@ async function ask<T> ({ tier }: DeciderDeps, call: () => Promise<T>): Promise<T
   }
 }
 
-async function claimThere (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
+/** Of Redis. */
+async function askForClaim (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
   const result = await ask(deps, () => deps.link.claim(claim))
   if (result === again) deps.unanswered.add(claim)
   return result
@@ -89,7 +90,7 @@ async function claimThere (deps: DeciderDeps, claim: Claim): Promise<ClaimResult
 /** A new key is taken for new when Postgres, where it may know better, has nothing of it either. */
 async function claimInRedis (deps: DeciderDeps, claim: Claim): Promise<ClaimResult | typeof again> {
   const { recall, inFlight, tier } = deps
-  const result = await claimThere(deps, claim)
+  const result = await askForClaim(deps, claim)
   if (result === again) return again
   if (result.state === 'claimed') inFlight.add(claim, 'inRedis')
   else if (result.state !== 'running') return result
@@ -114,7 +115,7 @@ async function claimInBoth (deps: DeciderDeps, claim: Claim): Promise<ClaimResul
   const { inFlight } = deps
   const first = await claimInPostgres(deps, claim)
   if (first.state !== 'claimed') return first
-  const second = await claimThere(deps, claim)
+  const second = await askForClaim(deps, claim)
   if (second === again || second.state !== 'claimed') return second
   inFlight.add(claim, 'inRedis')
   return first.recovered ? first : second
